@@ -1,0 +1,67 @@
+"""Results as tables for a person; names and texts of strangers are never read as markup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from nameplate.demo.run import DemoResult
+    from nameplate.store.manifest import Manifest
+    from nameplate.summary import Proportion, RunSummary
+
+_ROW_STAGES = ("ingest", "fetch", "caption", "clean", "split")
+
+
+def print_funnel(manifest: Manifest) -> None:
+    """Rows in and out of each stage, with reasons."""
+    table = Table(title="from table to examples", title_justify="left")
+    for heading, justify in (
+        ("stage", "left"),
+        ("read", "right"),
+        ("kept", "right"),
+        ("rejected", "left"),
+        ("s", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # a Literal in rich, plain text here
+    for name, record in manifest.stages.items():
+        if name in _ROW_STAGES:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in record.rejected.items()) or "-"
+            cells = (name, f"{record.read:,}", f"{record.kept:,}", reasons, f"{record.seconds:.1f}")
+            table.add_row(*(Text(cell) for cell in cells))
+    Console().print(table)
+
+
+def print_scores(summary: RunSummary) -> None:
+    """Accuracy of the base and each checkpoint on the headline question."""
+    score = summary.score
+    headings = ("model", "validation", "test", "wrong name", "no name")
+    table = Table(*headings, title="names said right", title_justify="left")
+    for checkpoint in score.checkpoints:
+        validation = checkpoint.metrics["validation"][score.headline]
+        test = checkpoint.metrics["test"][score.headline]
+        mark = " *" if checkpoint.name == score.selected else ""
+        row = (checkpoint.name + mark, _share(validation.accuracy), _share(test.accuracy))
+        table.add_row(*row, f"{test.wrong_name.value:.0%}", f"{test.no_name.value:.0%}")
+    console = Console()
+    console.print(table)
+    console.print(Text("* chosen on validation. " + score.comparison.sentence))
+
+
+def print_demo(result: DemoResult) -> None:
+    """The demo's three rows: untrained, language frozen, LoRA."""
+    table = Table("model", "names right (test)", "against the row above", title="demo", title_justify="left")
+    for row in result.rows:
+        table.add_row(Text(row.label), _share(row.accuracy), Text(row.verdict))
+    console = Console()
+    console.print(table)
+    console.print("The captions were written by a simulator that knows the truth; model and scores are real.")
+    for page in result.pages:
+        console.print(Text(f"page: {page}"), soft_wrap=True)
+
+
+def _share(proportion: Proportion) -> str:
+    return f"{proportion.value:.1%} ({proportion.low:.1%} to {proportion.high:.1%}, n={proportion.n})"

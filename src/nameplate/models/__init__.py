@@ -1,0 +1,1 @@
+"""Models: loading, preparing examples, components and their policies, adapters, generation."""

@@ -1,0 +1,31 @@
+"""Which number format computes, decided once per process."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cache
+
+import torch
+
+
+@cache
+def compute_dtype() -> torch.dtype:
+    """bfloat16 where matrix products in it are native (CUDA, or a CPU with AMX), float32 elsewhere.
+
+    `torch.ops.mkldnn._is_mkldnn_bf16_supported()` is no guide: it also says yes to CPUs that emulate bfloat16 slowly.
+    """
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return torch.bfloat16 if native is not None and native() else torch.float32
+
+
+def best_device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Matrix products in `compute_dtype`; sums, norms and trained weights stay as they are."""
+    dtype = compute_dtype()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)

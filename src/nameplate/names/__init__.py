@@ -1,0 +1,18 @@
+"""Names: which there are, when two spellings are one, and what a text says about one."""
+
+from nameplate.names.matcher import Judgement, Matcher, is_right
+from nameplate.names.normalise import NORMALISER_VERSION, Token, normalise, tokens
+from nameplate.names.registry import NameEntry, Registry, build_registry
+
+__all__ = [
+    "NORMALISER_VERSION",
+    "Judgement",
+    "Matcher",
+    "NameEntry",
+    "Registry",
+    "Token",
+    "build_registry",
+    "is_right",
+    "normalise",
+    "tokens",
+]

@@ -1,0 +1,91 @@
+"""Where names stand in a text: whole adjacent words, leftmost first, longest match wins and uses its words up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nameplate.names.normalise import Token, tokens
+from nameplate.names.registry import NameEntry, Registry
+
+_SHORT_KEY = 6
+"""Shorter keys meet by chance across words ("a PC" is not A.P.C.), so their words must be divided as in the name."""
+
+# Inside a name: spaces, hyphens, apostrophes, dots and the like; a new line or a sentence's other marks end it.
+_JOINT = re.compile(r"(?:[-‐‑‒–'’ʼ`´·・•./_*\u00ad\u200b-\u200d\ufeff]|[^\S\n])*")
+_DOT_AND_SPACE = re.compile(r"\.\s")
+_SPACE = re.compile(r"\s")
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One name in a text, by tokens [first, last) and characters [start, end)."""
+
+    entry: NameEntry
+    first: int
+    last: int
+    start: int
+    end: int
+    respaced: bool
+    """Divided by spaces otherwise than any spelling of the name ("super dry" for Superdry)."""
+
+
+class OccurrenceFinder:
+    """Finds the names of one registry; made once, used for many texts."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._by_key = registry.by_key
+        self._prefixes = {key[:length] for key in self._by_key for length in range(1, len(key) + 1)}
+        self._divisions = {
+            tuple(token.text for token in tokens(spelling))
+            for entry in registry.entries
+            for spelling in (entry.display, *entry.aliases)
+        }
+
+    def find(self, text: str, words: Sequence[Token]) -> list[Occurrence]:
+        """All names in `text`, whose tokens are `words`; they do not overlap."""
+        found: list[Occurrence] = []
+        place = 0
+        while place < len(words):
+            longest = self._longest(text, words, place) if words[place].text in self._prefixes else None
+            if longest is not None:
+                found.append(longest)
+            place = longest.last if longest is not None else place + 1
+        return found
+
+    def _longest(self, text: str, words: Sequence[Token], first: int) -> Occurrence | None:
+        best: Occurrence | None = None
+        key = ""
+        for last in range(first, len(words)):
+            if last > first and not _joins(text, words[last - 1], words[last]):
+                break
+            key += words[last].text
+            if key not in self._prefixes:
+                break
+            entry = self._by_key.get(key)
+            if entry is not None:
+                best = self._occurrence(text, words[first : last + 1], first, entry) or best
+        return best
+
+    def _occurrence(self, text: str, words: Sequence[Token], first: int, entry: NameEntry) -> Occurrence | None:
+        start, end = words[0].start, words[-1].end
+        division = tuple(word.text for word in words)
+        as_written = division in self._divisions or not _SPACE.search(text[start:end])
+        spelled_out = all(len(word) == 1 for word in division)
+        if not (as_written or spelled_out or sum(map(len, division)) >= _SHORT_KEY):
+            return None
+        respaced = not (as_written or spelled_out)
+        return Occurrence(entry, first, first + len(words), start, end, respaced)
+
+
+def _joins(text: str, left: Token, right: Token) -> bool:
+    gap = text[left.end : right.start]
+    if gap in ("", " "):
+        return True
+    if not _JOINT.fullmatch(gap):
+        return False
+    if not _DOT_AND_SPACE.search(gap):
+        return True
+    # "St. John" and "A. P. C." go on after the dot; "version Y. 3 bags" and longer words do not.
+    return len(left.text) <= 3 and not (len(left.text) == 1 and right.text.isdigit())

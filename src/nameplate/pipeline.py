@@ -1,0 +1,263 @@
+"""Read this first: a recipe becomes a scored, explained model, stage by stage.
+
+    feed --ingest--> rows --fetch--> images --caption--> captions --clean--> examples --split--> splits
+         --train--> checkpoints --score--> scores --report--> report.html
+
+Each stage has a fingerprint: of its part of the recipe, its own version and the fingerprint of the stage before.
+A stage whose fingerprint stands in the manifest as done is not run again; when it differs, it and all after it are.
+Inside a stage finished shards, fetched links, teacher answers, checkpoints and predictions are never made twice.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nameplate.engine import ShardStage, StageOutcome, run_stage
+from nameplate.engine.local import file_shards
+from nameplate.errors import InputError
+from nameplate.names import NORMALISER_VERSION, Registry
+from nameplate.progress import Progress, SilentProgress
+from nameplate.recipe import Recipe, dump_recipe
+from nameplate.records import STAGES, StageName
+from nameplate.store.files import write_json, write_text
+from nameplate.store.fingerprint import file_fingerprint, fingerprint
+from nameplate.store.manifest import StageRecord
+from nameplate.store.rundir import RunDirectory
+from nameplate.summary import RunSummary
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a run: what it depends on, and how to run it."""
+
+    name: StageName
+    depends_on: tuple[object, ...]
+    """Version, recipe sections and input files whose change makes the stage stale."""
+    run: Callable[[], StageOutcome]
+
+
+class Pipeline:
+    """All stages of one recipe over one run directory.
+
+    Args:
+        recipe: the experiment.
+        run: its directory.
+        progress: shows how far each stage is.
+        command: what a person types to run this again; printed on the page.
+    """
+
+    def __init__(
+        self, recipe: Recipe, run: RunDirectory, *, progress: Progress | None = None, command: str = ""
+    ) -> None:
+        self.recipe = recipe
+        self.run_directory = run
+        self.progress = progress or SilentProgress()
+        self.command = command
+
+    def run(self, *, until: StageName = "report") -> None:
+        """Run every stale stage up to and including `until`, holding the run directory.
+
+        Raises:
+            NameplateError: with one clear paragraph; the same call continues later.
+        """
+        with self.run_directory.locked():
+            write_text(self.run_directory.root / "recipe.yaml", dump_recipe(self.recipe))
+            above = ""
+            for step in self.steps():
+                above = fingerprint(step.name, step.depends_on, above)
+                if not self.run_directory.manifest.is_done(step.name, above):
+                    self._run_step(step, above)
+                if step.name == until:
+                    return
+
+    def steps(self) -> Iterator[Step]:
+        """The story of a run. A room is entered when its turn comes, so that no step imports what it does not need."""
+        yield self._ingest()
+        yield self._fetch()
+        yield self._caption()
+        yield self._clean()
+        yield self._split()
+        yield self._train()
+        yield self._score()
+        yield self._report()
+
+    def summary(self) -> RunSummary:
+        """Every number of a finished run, as the report shows it."""
+        from nameplate.stages.score import read_scores
+        from nameplate.stages.train import read_training
+
+        run = self.run_directory
+        return RunSummary.build(
+            title=self.recipe.report.title,
+            recipe=self.recipe.model_dump(mode="json"),
+            records={name: record.model_dump() for name, record in run.manifest.stages.items() if name != "report"},
+            train=read_training(run),
+            score=read_scores(run),
+        )
+
+    def _ingest(self) -> Step:
+        from nameplate.stages.ingest import VERSION, IngestStage, map_columns, open_source, source_shards
+
+        recipe, tables = self.recipe, self.run_directory.tables("ingest")
+        source = open_source(Path(recipe.table.source))
+        overrides = Path(recipe.name.registry) if recipe.name.registry is not None else None
+        if overrides is not None and not overrides.exists():
+            raise InputError(str(overrides), found="no such registry", fix="check name.registry in the recipe")
+
+        def run() -> StageOutcome:
+            columns = map_columns(recipe.table, recipe.name, columns=source.columns)
+            seen = set(tables.read_kept()["row_id"].to_pylist())
+            stage = IngestStage(recipe.table, columns=columns, source=source, overrides=overrides, seen=seen)
+            stage.prepare([])
+            shards = source_shards(source, limit=recipe.table.limit)
+            outcome = run_stage(stage, shards, tables=tables, progress=self.progress)
+            if outcome.read == 0:
+                raise InputError(
+                    str(source.path), found="the table has a header and no rows", expected="at least one row"
+                )
+            return outcome
+
+        content = (source.fingerprint(), file_fingerprint(overrides) if overrides is not None else None)
+        # Where the file lies is no part of the result; what is in it is.
+        section = recipe.table.model_copy(update={"source": ""})
+        return Step("ingest", (VERSION, NORMALISER_VERSION, section, recipe.name.column, content), run)
+
+    def _fetch(self) -> Step:
+        from nameplate.stages.fetch import VERSION, FetchStage
+
+        run, section = self.run_directory, self.recipe.fetch
+        return Step(
+            "fetch",
+            (VERSION, section),
+            lambda: self._run_rows(FetchStage(section, images=run.images, journal=run.fetch_journal), "ingest"),
+        )
+
+    def _caption(self) -> Step:
+        from nameplate.stages.caption import VERSION, CaptionStage
+
+        run, section = self.run_directory, self.recipe.caption
+        return Step(
+            "caption",
+            (VERSION, section),
+            lambda: self._run_rows(
+                CaptionStage(section, registry=self._registry(), images=run.images, journal=run.teacher_journal),
+                "fetch",
+            ),
+        )
+
+    def _clean(self) -> Step:
+        from nameplate.stages.clean import VERSION, CleanStage
+
+        section = self.recipe.clean
+        return Step(
+            "clean",
+            (VERSION, section),
+            lambda: self._run_rows(CleanStage(section, registry=self._registry()), "caption"),
+        )
+
+    def _split(self) -> Step:
+        from nameplate.stages.split import VERSION, SplitStage
+
+        section = self.recipe.split
+        return Step("split", (VERSION, section), lambda: self._run_rows(SplitStage(section), "clean"))
+
+    def _train(self) -> Step:
+        from nameplate.models.prompts import PROMPTS
+        from nameplate.stages.train import VERSION, run_training
+
+        recipe, run = self.recipe, self.run_directory
+
+        def train() -> StageOutcome:
+            summary = run_training(recipe.train, model_section=recipe.model, run=run, progress=self.progress)
+            return StageOutcome(read=summary.examples, kept=summary.examples)
+
+        return Step("train", (VERSION, recipe.model, recipe.train, PROMPTS), train)
+
+    def _score(self) -> Step:
+        from nameplate.stages.score import VERSION, run_scoring
+
+        recipe, run = self.recipe, self.run_directory
+
+        def score() -> StageOutcome:
+            summary = run_scoring(
+                recipe.score, model_section=recipe.model, run=run, registry=self._registry(), progress=self.progress
+            )
+            rows = sum(
+                summary.checkpoints[0].metrics[split][summary.headline].accuracy.n for split in ("validation", "test")
+            )
+            return StageOutcome(read=rows, kept=rows, details={"selected": summary.selected})
+
+        return Step("score", (VERSION, recipe.score), score)
+
+    def _report(self) -> Step:
+        from nameplate.report import VERSION, write_report
+
+        run = self.run_directory
+
+        def report() -> StageOutcome:
+            summary = self.summary()
+            write_json(run.summary_path, summary.model_dump(mode="json"))
+            write_report(summary, run=run, recipe_yaml=dump_recipe(self.recipe), command=self.command)
+            return StageOutcome(read=0, kept=0)
+
+        return Step("report", (VERSION, self.recipe.report, self.command), report)
+
+    def _run_rows(self, stage: ShardStage, source: StageName) -> StageOutcome:
+        """Run a row stage over the kept shards of the stage before."""
+        paths = self.run_directory.tables(source).kept_paths()
+        stage.prepare(paths)
+        outcome = run_stage(
+            stage,
+            file_shards(paths),
+            tables=self.run_directory.tables(stage.name),
+            progress=self.progress,
+            total=self.run_directory.tables(source).num_kept(),
+        )
+        if outcome.kept == 0:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in outcome.rejected.items()) or "no rows came in"
+            raise InputError(
+                f"stage {stage.name}",
+                found=f"none of {outcome.read} rows is left ({reasons})",
+                fix=f"look at {self.run_directory.folder(stage.name) / 'rejected'} and mend the table or the recipe",
+            )
+        return outcome
+
+    def _run_step(self, step: Step, wanted: str) -> None:
+        manifest = self.run_directory.manifest
+        record = manifest.stages.get(step.name)
+        if record is None or record.fingerprint != wanted:
+            self._clear(step.name)
+            record = StageRecord(fingerprint=wanted)
+        manifest.put(step.name, record.model_copy(update={"status": "running"}))
+        started = time.monotonic()
+        outcome = step.run()
+        finished = {
+            "status": "done",
+            "read": outcome.read,
+            "kept": outcome.kept,
+            "rejected": outcome.rejected,
+            "details": outcome.details,
+            "seconds": record.seconds + time.monotonic() - started,
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        manifest.put(step.name, record.model_copy(update=finished))
+
+    def _clear(self, stage: StageName) -> None:
+        """Forget what this stage and those after it made from other inputs; journals and images stay."""
+        run = self.run_directory
+        stale = STAGES[STAGES.index(stage) :]
+        if any(name in run.manifest.stages for name in stale):
+            self.progress.note(f"{stage}: its inputs or settings have changed, so it and what follows is done again")
+        for name in stale:
+            run.manifest.drop(name)
+            if name == "train":
+                run.set_aside_training()
+            shutil.rmtree(run.folder(name), ignore_errors=True)
+
+    def _registry(self) -> Registry:
+        return Registry.from_json(self.run_directory.registry_path.read_text(encoding="utf-8"))

@@ -1,0 +1,8 @@
+"""The page that a run ends with: one HTML file that shows whether the model learned."""
+
+from nameplate.report.page import write_report
+
+VERSION = 1
+"""Raised when the page of an unchanged run would look different."""
+
+__all__ = ["VERSION", "write_report"]

@@ -1,0 +1,102 @@
+"""Putting the page together: one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from nameplate.recipe import ReportSection
+from nameplate.records import SPLITS
+from nameplate.report.charts import accuracy_figure, loss_figure, support_figure
+from nameplate.report.formats import FILTERS
+from nameplate.report.funnel import build_funnel
+from nameplate.report.gallery import build_gallery
+from nameplate.report.names import build_names
+from nameplate.report.provenance import build_provenance
+from nameplate.report.teacher import build_teacher
+from nameplate.report.verdict import build_verdict
+from nameplate.store.files import write_text
+from nameplate.store.rundir import RunDirectory
+from nameplate.summary import RunSummary
+
+
+def write_report(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, command: str) -> Path:
+    """Write `report.html` of a scored run in one step and return its path.
+
+    Args:
+        summary: every number of the run.
+        run: where the rows, pictures and predictions lie.
+        recipe_yaml: the resolved recipe, shown as it is.
+        command: what to type to get this run again, shown as it is.
+
+    Raises:
+        RunDirectoryError: there are no predictions, or the page cannot be written.
+    """
+    write_text(run.report_path, render_page(summary, run=run, recipe_yaml=recipe_yaml, command=command))
+    return run.report_path
+
+
+def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, command: str) -> str:
+    """The page as text."""
+    section = ReportSection.model_validate(summary.recipe.get("report", {}))
+    script = _asset("script.js")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=summary.title,
+            style=Markup(_asset("style.css")),  # our own file, not data
+            script=Markup(script),  # our own file, not data
+            script_hash=_csp_hash(script),
+            written=datetime.now(UTC),
+            splits=SPLITS,
+            summary=summary,
+            score=summary.score,
+            train=summary.train,
+            verdict=build_verdict(summary),
+            funnel=build_funnel(summary, run),
+            teacher=build_teacher(run),
+            figures=_curves(summary),
+            support=support_figure(summary.score.names),
+            names=build_names(summary.score.names),
+            gallery=build_gallery(summary.score, run, num_images=section.gallery),
+            provenance=build_provenance(summary, recipe_yaml=recipe_yaml, command=command),
+        )
+    )
+
+
+def _curves(summary: RunSummary) -> list[Any]:
+    score = summary.score
+    asked = sorted(score.checkpoints[0].metrics["validation"], key=lambda prompt: prompt != score.headline)
+    return [*(accuracy_figure(score, prompt) for prompt in asked), loss_figure(score, summary.train)]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("nameplate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("nameplate.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    """What a content security policy calls a script: it may run if, and only if, it is this text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

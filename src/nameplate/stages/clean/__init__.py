@@ -1,0 +1,5 @@
+"""Captions that may be taught: judged by the text rules and the matcher, mended where that invents nothing."""
+
+from nameplate.stages.clean.stage import VERSION, CleanStage
+
+__all__ = ["VERSION", "CleanStage"]

@@ -1,0 +1,165 @@
+"""What is learned from: each row of the training split as a caption example and as a name question."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Dataset, Sampler
+
+from nameplate.errors import InputError, TrainingError
+from nameplate.models.batches import num_answer_tokens
+from nameplate.models.images import ImageKey
+from nameplate.models.processing import Encoded, Processor
+from nameplate.models.prompts import Prompts
+from nameplate.store.fingerprint import fingerprint
+from nameplate.store.rundir import RunDirectory
+
+
+class Example(NamedTuple):
+    """One image, asked once."""
+
+    row: int
+    """Place in the training split."""
+    image: ImageKey
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The training split, tokenised both ways."""
+
+    row_ids: tuple[str, ...]
+    images: tuple[ImageKey, ...]
+    captions: tuple[Encoded, ...]
+    questions: tuple[Encoded, ...]
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that is learned from."""
+        texts = [(list(each.input_ids), list(each.labels)) for each in (*self.captions, *self.questions)]
+        return fingerprint(list(self.row_ids), [key.sha256 for key in self.images], texts)
+
+
+def read_training_rows(run: RunDirectory, processor: Processor, prompts: Prompts, *, max_tokens: int) -> TrainingRows:
+    """The rows of the split table that are to be trained on, in table order.
+
+    Raises:
+        InputError: there are none.
+        TrainingError: an example is longer than the model can read.
+    """
+    columns = ["row_id", "name", "caption", "image_sha256", "image_ext", "split"]
+    rows = [row for row in run.tables("split").read_kept().select(columns).to_pylist() if row["split"] == "train"]
+    if not rows:
+        raise InputError(
+            str(run.folder("split")), found="no rows to train on", fix="lower split.min_per_name or give more listings"
+        )
+    captions = tuple(processor.encode(prompts["detail"], row["caption"]) for row in rows)
+    questions = tuple(processor.encode(prompts["name"], row["name"]) for row in rows)
+    too_long = [
+        row["row_id"]
+        for row, caption, question in zip(rows, captions, questions, strict=True)
+        if max(len(caption.input_ids), len(question.input_ids)) > max_tokens
+    ]
+    if too_long:
+        raise TrainingError(
+            f"row {too_long[0]}",
+            found=f"{len(too_long)} examples are longer than the model's {max_tokens} tokens",
+            fix="lower clean.max_words",
+        )
+    return TrainingRows(
+        tuple(row["row_id"] for row in rows),
+        tuple(ImageKey(row["image_sha256"], row["image_ext"]) for row in rows),
+        captions,
+        questions,
+    )
+
+
+class ExampleDataset(Dataset[Example]):
+    """Index 2 * row is the caption, 2 * row + 1 the name question."""
+
+    def __init__(self, rows: TrainingRows) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return 2 * len(self.rows)
+
+    def __getitem__(self, index: int) -> Example:
+        row, asks_name = divmod(index, 2)
+        texts = self.rows.questions if asks_name else self.rows.captions
+        return Example(row, self.rows.images[row], texts[row])
+
+
+class EpochPlan(Sampler[list[int]]):
+    """Micro-batches of one epoch: which rows are asked for the name, and in which order, by seed and epoch alone.
+
+    Every optimizer step takes `batch_size` examples in shuffled order; inside a step they are sorted by length and
+    divided evenly, so that little is padding while steps stay random.
+
+    Args:
+        rows: what there is.
+        batch_size: examples per optimizer step.
+        micro_batch_size: most examples per forward pass.
+        name_question_share: share of examples that ask for the name.
+        seed: of choice and order.
+    """
+
+    def __init__(
+        self, rows: TrainingRows, *, batch_size: int, micro_batch_size: int, name_question_share: float, seed: int
+    ) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self.micro_batch_size = micro_batch_size
+        self.name_question_share = name_question_share
+        self.seed = seed
+        self.epoch = 0
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches per optimizer step."""
+        return -(-self.batch_size // self.micro_batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps per epoch; the last one may be smaller."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def examples(self, epoch: int) -> list[int]:
+        """Dataset indices of an epoch, one per row, in order."""
+        generator = np.random.default_rng([self.seed, epoch])
+        num_questions = round(self.name_question_share * len(self.rows))
+        asked = set(generator.permutation(len(self.rows))[:num_questions].tolist())
+        order: list[int] = generator.permutation(len(self.rows)).tolist()
+        return [2 * row + (row in asked) for row in order]
+
+    def supervised_tokens(self, epoch: int) -> int:
+        """Answer tokens of an epoch."""
+        dataset = ExampleDataset(self.rows)
+        return num_answer_tokens([dataset[index].encoded for index in self.examples(epoch)])
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole * self.accumulation + -(-rest // self.micro_batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = self.examples(self.epoch)
+        for start in range(0, len(order), self.batch_size):
+            step = sorted(order[start : start + self.batch_size], key=self._length, reverse=True)
+            yield from _evenly(step, -(-len(step) // self.micro_batch_size))
+
+    def _length(self, index: int) -> int:
+        row, asks_name = divmod(index, 2)
+        texts = self.rows.questions if asks_name else self.rows.captions
+        return len(texts[row].input_ids)
+
+
+def _evenly(items: Sequence[int], parts: int) -> Iterator[list[int]]:
+    bounds = [len(items) * part // parts for part in range(parts + 1)]
+    for start, end in itertools.pairwise(bounds):
+        yield list(items[start:end])

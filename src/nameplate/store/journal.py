@@ -1,0 +1,89 @@
+"""Journals: what was paid for once (a fetch, a teacher's answer, a prediction) is written down at once and kept.
+
+A journal is one SQLite file in WAL mode. Every `put` is committed before it returns, so a killed process loses nothing
+that it had finished. Several threads of one process may share a journal.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nameplate.errors import RunDirectoryError
+from nameplate.store.files import explaining_disk_errors
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    key TEXT NOT NULL, attempt INTEGER NOT NULL, value TEXT NOT NULL, written REAL NOT NULL,
+    PRIMARY KEY (key, attempt)
+) WITHOUT ROWID
+"""
+
+
+class Journal:
+    """JSON values by key and attempt, kept for good."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with explaining_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute(_SCHEMA)
+
+    def put(self, key: str, attempt: int, value: Mapping[str, Any]) -> None:
+        """Write one entry; it is on disk for this machine's other processes when this returns.
+
+        Raises:
+            RunDirectoryError: the disk is full.
+        """
+        text = json.dumps(value, ensure_ascii=False)
+        try:
+            with self._lock:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", (key, attempt, text, time.time())
+                )
+        except sqlite3.OperationalError as error:
+            raise RunDirectoryError(
+                str(self.path), found=f"cannot be written ({error})", fix="free some space and run the command again"
+            ) from error
+
+    def attempts(self, key: str) -> list[dict[str, Any]]:
+        """All entries of a key, in the order of their attempts."""
+        with self._lock:
+            found = self._database.execute("SELECT value FROM entries WHERE key = ? ORDER BY attempt", (key,))
+            return [json.loads(text) for (text,) in found.fetchall()]
+
+    def last(self, key: str) -> dict[str, Any] | None:
+        """The latest entry of a key."""
+        entries = self.attempts(key)
+        return entries[-1] if entries else None
+
+    def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every entry with its key, ordered by key and attempt."""
+        with self._lock:
+            rows = self._database.execute("SELECT key, value FROM entries ORDER BY key, attempt").fetchall()
+        return ((key, json.loads(text)) for key, text in rows)
+
+    def __len__(self) -> int:
+        with self._lock:
+            (count,) = self._database.execute("SELECT count(*) FROM entries").fetchone()
+            return int(count)
+
+    def close(self) -> None:
+        """Close the file; what was put stays."""
+        with self._lock:
+            self._database.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

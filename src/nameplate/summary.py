@@ -1,0 +1,181 @@
+"""Every number of a run, typed: what `score` writes, what `report` shows, what `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from nameplate import __version__
+from nameplate.records import ComponentName, SplitName, StageName
+
+Outcome = Literal["better", "worse", "tie"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Proportion(_Frozen):
+    """A share with its denominator and its 95 % Wilson interval."""
+
+    count: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class Metrics(_Frozen):
+    """How one model answered one question on one split."""
+
+    accuracy: Proportion
+    """The right name and no other."""
+    wrong_name: Proportion
+    """Another registered name."""
+    no_name: Proportion
+    """No registered name at all, or an ambiguous one."""
+    macro_accuracy: float
+    """Mean over names of their own accuracy."""
+    num_names: int
+
+
+class CheckpointScores(_Frozen):
+    """One model: the untrained base (`epoch` 0) or a checkpoint."""
+
+    name: str
+    epoch: int
+    train_loss: float | None
+    """Mean next-token loss per answer token over the epochs since the checkpoint before; none for the base."""
+    loss: dict[SplitName, float]
+    """Next-token loss per answer token, by split."""
+    metrics: dict[SplitName, dict[str, Metrics]]
+    """By split, then by question."""
+
+
+class Comparison(_Frozen):
+    """Two models on the same rows of one split, one question."""
+
+    split: SplitName
+    prompt: str
+    before: str
+    after: str
+    n: int
+    fixed: int
+    """Wrong before, right after."""
+    regressed: int
+    """Right before, wrong after."""
+    p_value: float
+    """Exact McNemar, two-sided."""
+    difference: float
+    """Accuracy after minus before."""
+    low: float
+    high: float
+    """95 % interval of the difference, paired bootstrap over rows."""
+    outcome: Outcome
+    sentence: str
+
+
+class NameScore(_Frozen):
+    """One name on the test split, headline question."""
+
+    name: str
+    train: int
+    test: int
+    before: int
+    """Right answers of the base."""
+    after: int
+    """Right answers of the chosen checkpoint."""
+
+
+class ComponentRow(_Frozen):
+    """One component of the model under its policy."""
+
+    component: ComponentName
+    parameters: int
+    trainable: int
+    mode: str
+    lr: float | None
+    layers: int
+
+
+class ScoreSummary(_Frozen):
+    """`score/scores.json`: everything that `score` found out."""
+
+    headline: str
+    """The question that decides."""
+    checkpoints: list[CheckpointScores]
+    """The base first, then by epoch."""
+    selected: str
+    """Name of the checkpoint with the best validation accuracy; ties go to the earliest."""
+    comparison: Comparison
+    """Base against selected, on the test split."""
+    names: list[NameScore]
+
+
+class TrainSummary(_Frozen):
+    """`train/train.json`: what was trained and how it went."""
+
+    components: list[ComponentRow]
+    steps: int
+    epochs: int
+    examples: int
+    """Examples per epoch."""
+    losses: list[tuple[float, float]]
+    """Pairs (epoch, training loss), as logged."""
+    seconds: float
+    supervised_tokens: int
+    """Answer tokens per epoch that carry loss."""
+
+
+class StageSummary(_Frozen):
+    """One stage's row of the funnel."""
+
+    read: int
+    kept: int
+    rejected: dict[str, int]
+    seconds: float
+    peak_memory_bytes: int
+    details: dict[str, Any]
+
+
+class RunSummary(_Frozen):
+    """`summary.json`: every number of the report."""
+
+    nameplate: str
+    """Version of the package."""
+    title: str
+    recipe: dict[str, Any]
+    simulated_teacher: bool
+    """Whether the teacher said of itself that it is a simulator."""
+    stages: dict[StageName, StageSummary]
+    train: TrainSummary
+    score: ScoreSummary
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        title: str,
+        recipe: dict[str, Any],
+        records: Mapping[StageName, dict[str, Any]],
+        train: TrainSummary,
+        score: ScoreSummary,
+    ) -> RunSummary:
+        """Put a run's numbers together from the manifest's records and the files of `train` and `score`."""
+        fields = set(StageSummary.model_fields)
+        stages: dict[StageName, StageSummary] = {
+            name: StageSummary.model_validate({key: value for key, value in record.items() if key in fields})
+            for name, record in records.items()
+        }
+        simulated = bool(stages["caption"].details.get("simulated")) if "caption" in stages else False
+        return cls(
+            nameplate=__version__,
+            title=title,
+            recipe=recipe,
+            simulated_teacher=simulated,
+            stages=stages,
+            train=train,
+            score=score,
+        )

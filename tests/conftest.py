@@ -1,0 +1,29 @@
+"""What several test files share: one small demo, run for real, once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class QuickDemo:
+    """A finished `nameplate demo --quick`: its folder and what it printed."""
+
+    folder: Path
+    result: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def quick_demo(tmp_path_factory: pytest.TempPathFactory) -> QuickDemo:
+    folder = tmp_path_factory.mktemp("quick") / "demo"
+    command = [sys.executable, "-m", "nameplate", "demo", "--quick", "--json", "--folder", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return QuickDemo(folder, json.loads(done.stdout))

@@ -1,0 +1,51 @@
+"""A run directory with a split table and images, small enough to train on in a second."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image
+
+from nameplate.records import SCHEMAS
+from nameplate.store.rundir import RunDirectory
+
+NAMES = {"Acme": (200, 30, 30), "Zeta": (30, 30, 200)}
+
+
+def write_tiny_run(root: Path, *, train: int = 12, validation: int = 4, test: int = 4) -> RunDirectory:
+    run = RunDirectory(root)
+    rows: list[dict[str, Any]] = []
+    for split, count in (("train", train), ("validation", validation), ("test", test)):
+        for place in range(count):
+            name = list(NAMES)[place % 2]
+            rows.append(_row(run, f"{split}-{place}", name, split, shade=len(rows)))
+    table = pa.Table.from_pylist(rows, schema=SCHEMAS["split"])
+    run.tables("split").write(
+        0, table, table.slice(0, 0).append_column("reason", _none()).append_column("detail", _none())
+    )
+    return run
+
+
+def _none() -> pa.Array:
+    return pa.array([], pa.string())
+
+
+def _row(run: RunDirectory, row_id: str, name: str, split: str, *, shade: int) -> dict[str, Any]:
+    picture = Image.new("RGB", (40, 36), NAMES[name])
+    picture.putpixel((shade % 40, 1), (255, 255, 255))
+    picture.paste((0, shade * 5 % 255, 0), (5, 5, 20, 20))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    longer = " The mark is small." * (shade % 3)
+    return {
+        "row_id": row_id,
+        "name": name,
+        "image_sha256": run.images.put(stream.getvalue(), "png"),
+        "image_ext": "png",
+        "caption": f"a red mug by {name} on a white table.{longer}",
+        "split": split,
+        "group_id": row_id,
+    }
