@@ -148,6 +148,21 @@ def test_a_kill_in_each_stage_loses_nothing_and_asks_nothing_twice(shop: tuple[P
         assert finished.tables(stage).read_kept().equals(undisturbed.tables(stage).read_kept()), stage
 
 
+def test_a_teacher_that_is_not_there_is_one_paragraph_and_the_run_goes_on_later(shop: tuple[Path, Addresses]) -> None:
+    folder, addresses = shop
+    overrides = (f"store={folder / 'lonely-store'}", "table.limit=40")
+    words = command(folder, folder / "lonely", *overrides, "caption.teacher.base_url=http://127.0.0.1:9/v1")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "teacher at http://127.0.0.1:9/v1: nothing answers there" in done.stderr
+    before = num_requests(addresses)[0]
+    words = command(folder, folder / "lonely", *overrides)
+    words[words.index("run")] = "caption"
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+    assert num_requests(addresses)[0] == before
+
+
 def test_ctrl_c_exits_130_and_says_how_to_go_on(shop: tuple[Path, Addresses]) -> None:
     folder, _ = shop
     store = folder / "c-store"

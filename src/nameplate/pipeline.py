@@ -115,12 +115,7 @@ class Pipeline:
             stage = IngestStage(recipe.table, columns=columns, source=source, overrides=overrides, seen=seen)
             stage.prepare([])
             shards = source_shards(source, limit=recipe.table.limit)
-            outcome = run_stage(stage, shards, tables=tables, progress=self.progress)
-            if outcome.read == 0:
-                raise InputError(
-                    str(source.path), found="the table has a header and no rows", expected="at least one row"
-                )
-            return outcome
+            return run_stage(stage, shards, tables=tables, progress=self.progress)
 
         content = (source.fingerprint(), file_fingerprint(overrides) if overrides is not None else None)
         # Where the file lies is no part of the result; what is in it is.

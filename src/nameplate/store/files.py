@@ -16,6 +16,16 @@ from nameplate.errors import RunDirectoryError
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
+def _read_umask() -> int:
+    """The process's umask; it can only be read by setting it, so this happens once, before threads start."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _read_umask()
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, fsync and rename it into place.
@@ -30,6 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
+            # mkstemp makes a file for its owner alone; what we keep has the mode of any other new file.
+            temporary.chmod(0o666 & ~_UMASK)
             _sync(temporary)
             temporary.replace(path)
             _sync(path.parent)

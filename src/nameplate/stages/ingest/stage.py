@@ -61,11 +61,15 @@ class IngestStage(ShardStage):
 
     def prepare(self, inputs: Sequence[Path]) -> None:
         """Count the spellings of the name column and settle one display form for each name."""
-        spellings = Counter(
-            name
-            for row in self._source.rows(self._section.limit)
-            if row.problem is None and (name := self._value(row.cells, self._columns.name)) is not None
-        )
+        spellings: Counter[str] = Counter()
+        num_rows = 0
+        for row in self._source.rows(self._section.limit):
+            num_rows += 1
+            name = self._value(row.cells, self._columns.name)
+            if row.problem is None and name is not None:
+                spellings[name] += 1
+        if num_rows == 0:
+            raise InputError(str(self._source.path), found="a header and no rows", expected="at least one row")
         if not spellings:
             raise InputError(
                 str(self._source.path),
