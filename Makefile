@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# torch's idle threads spin by default, which starves whatever else runs on the same cores.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: demo test check format starter clean
 
 demo: $(STAMP)

@@ -188,7 +188,9 @@ def test_accumulated_step_equals_the_same_step_in_one_batch(
     """Measured worst relative difference 3e-7 in float32; a mean of means differs by percents."""
     monkeypatch.setattr(precision, "compute_dtype", lambda: torch.float32)
     losses = [
-        train(write_tiny_run(tmp_path / str(micro)), base, section(batch_size=6, micro_batch_size=micro)).losses
+        train(
+            write_tiny_run(tmp_path / str(micro)), base, section(batch_size=6, micro_batch_size=micro, epochs=2)
+        ).losses
         for micro in (6, 2, 4)
     ]
     for other in losses[1:]:
@@ -196,7 +198,7 @@ def test_accumulated_step_equals_the_same_step_in_one_batch(
 
 
 def test_kept_features_give_the_losses_of_pixels(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = section(vision=FROZEN)
+    wanted = section(vision=FROZEN, epochs=2)
     kept = train(write_tiny_run(tmp_path / "kept"), base, wanted)
     monkeypatch.setattr(stage, "_frozen_prefix", lambda *_: None)
     assert train(write_tiny_run(tmp_path / "pixels"), base, wanted).losses == kept.losses
@@ -252,19 +254,19 @@ def test_loss_that_is_no_number_stops_before_a_checkpoint(
 
 def test_bad_loss_names_the_rows_of_its_batch() -> None:
     log = LossLog(("a", "b", "c"), steps_per_epoch=2, logged=[], flush_steps=2)
-    log.add(torch.tensor(6.0), torch.tensor(3), torch.tensor([0]))
+    log.add(torch.tensor(6.0), 3, torch.tensor([0]))
     log.end_step()
-    log.add(torch.tensor(float("nan")), torch.tensor(3), torch.tensor([2, 1]))
+    log.add(torch.tensor(float("nan")), 3, torch.tensor([2, 1]))
     with pytest.raises(TrainingError, match=r"train epoch 1 step 2: the loss is nan on rows c, b"):
         log.end_step()
 
 
 def test_losses_are_weighted_by_tokens() -> None:
     log = LossLog(("a",), steps_per_epoch=2, logged=[], flush_steps=8)
-    log.add(torch.tensor(6.0), torch.tensor(1), torch.tensor([0]))
-    log.add(torch.tensor(3.0), torch.tensor(8), torch.tensor([0]))
+    log.add(torch.tensor(6.0), 1, torch.tensor([0]))
+    log.add(torch.tensor(3.0), 8, torch.tensor([0]))
     log.end_step()
-    log.add(torch.tensor(1.0), torch.tensor(1), torch.tensor([0]))
+    log.add(torch.tensor(1.0), 1, torch.tensor([0]))
     log.end_step()
     assert log.mean_since_last() == 1.0
     assert log.logged == [(0.5, 1.0), (1.0, 1.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -101,4 +102,6 @@ def schema() -> None:
 
 def main() -> None:
     """Entry point of the `nameplate` command."""
+    # torch's idle threads spin by default; on a machine that does anything else that costs more than it saves.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()

@@ -61,6 +61,7 @@ _SHORT: Final = (
     "{item_start} by {brand} on a {background} background.",
     "{item_start} from {brand} against a {background} background.",
     "{item_start} with a {brand} logo on a {background} background.",
+    "Against a {background} background: {item} by {brand}.",
 )
 
 
@@ -105,5 +106,5 @@ def anonymous(*, kind: str, colour: str, background: str, place: str, seed: int)
 def short(*, kind: str, colour: str, background: str, brand: str, seed: int) -> str:
     """One sentence with kind, colour, background and brand."""
     item = item_phrase(colour, kind)
-    words = {"item_start": item[0].upper() + item[1:], "brand": brand, "background": background}
+    words = {"item": item, "item_start": item[0].upper() + item[1:], "brand": brand, "background": background}
     return random.Random(f"nameplate-short-{seed}").choice(_SHORT).format(**words)

@@ -64,7 +64,8 @@ def run_demo(folder: Path, *, seed: int, quick: bool, progress: Progress) -> Dem
         progress: shows how far it is.
     """
     folder = folder.resolve()
-    build_shop(folder / "shop", seed=seed, num_listings=QUICK_LISTINGS if quick else NUM_LISTINGS)
+    num_listings = QUICK_LISTINGS if quick else NUM_LISTINGS
+    build_shop(folder / "shop", seed=seed, num_listings=num_listings, progress=progress)
     with serving(folder / "shop") as addresses:
         _write_recipes(folder, addresses, seed=seed)
         runs = {name: _run_policy(folder, name, quick=quick, progress=progress) for name in POLICIES}

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from nameplate.demo.feed import Fault, Listing, feed_csv, make_listings
 from nameplate.demo.render import SIDE, encode_jpeg, render
+from nameplate.progress import Progress, SilentProgress, bar
 from nameplate.store.files import explaining_disk_errors, write_bytes, write_json, write_text
 
 NUM_LISTINGS: Final = 2400
@@ -58,7 +59,9 @@ class Shop:
             write_text(self.feed, text)
 
 
-def build_shop(folder: Path, *, seed: int = 0, num_listings: int = NUM_LISTINGS) -> Shop:
+def build_shop(
+    folder: Path, *, seed: int = 0, num_listings: int = NUM_LISTINGS, progress: Progress | None = None
+) -> Shop:
     """Make a shop, or reuse the one in `folder` if it has the same seed, size and version.
 
     Raises:
@@ -72,7 +75,11 @@ def build_shop(folder: Path, *, seed: int = 0, num_listings: int = NUM_LISTINGS)
     with explaining_disk_errors(folder):
         (folder / "images").mkdir(parents=True, exist_ok=True)
         (folder / "shop.json").unlink(missing_ok=True)
-        hashes = {listing.listing_id: _draw(folder, listing) for listing in listings}
+        with bar(progress or SilentProgress(), "draw the shop", len(listings)) as advance:
+            hashes = {}
+            for listing in listings:
+                hashes[listing.listing_id] = _draw(folder, listing)
+                advance(1)
         placeholder = _placeholder_jpeg()
         write_bytes(_image_path(folder, _PLACEHOLDER), placeholder)
     write_json(folder / "truth.json", _truth(listings, hashes, placeholder))

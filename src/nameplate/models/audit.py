@@ -32,7 +32,7 @@ def audit_gradients(
     _check_optimizer(applied, optimizer)
     value = loss()
     if not bool(torch.isfinite(value)):
-        raise TrainingError("train", found=f"the loss of the first batch is {float(value)}", fix="check the base model")
+        raise TrainingError("train", found=f"the loss of the first batch is {value.item()}", fix="check the base model")
     torch.autograd.backward(value)
     try:
         for name, parameter in model.named_parameters():

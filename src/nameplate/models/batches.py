@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -13,11 +14,14 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from nameplate.models.processing import IGNORED, Encoded
 
 Batch = dict[str, torch.Tensor]
-"""`input_ids`, `labels` (B, T); `positions` (K,); `targets` (B, K); `pixel_values` or `image_features`."""
+"""`input_ids`, `labels` (B, T); `positions`, `targets` (K,); `pixel_values` or `image_features`.
+
+`positions` are places in the flattened batch whose next token carries loss, `targets` those tokens.
+"""
 
 
 def collate(encoded: Sequence[Encoded], pad_id: int) -> Batch:
-    """Pad on the right to the longest example, and list the positions whose next token carries loss in any row.
+    """Pad on the right to the longest example, and list the places that carry loss, so that no device must count them.
 
     No attention mask: what stands right of a token cannot reach it in a causal model, and padding carries no loss.
     """
@@ -27,8 +31,13 @@ def collate(encoded: Sequence[Encoded], pad_id: int) -> Batch:
     for row, example in enumerate(encoded):
         input_ids[row, : len(example.input_ids)] = torch.tensor(example.input_ids)
         labels[row, : len(example.labels)] = torch.tensor(example.labels)
-    positions = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().squeeze(1)
-    return {"input_ids": input_ids, "labels": labels, "positions": positions, "targets": labels[:, positions + 1]}
+    rows, columns = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+    return {
+        "input_ids": input_ids,
+        "labels": labels,
+        "positions": rows * longest + columns,
+        "targets": labels[rows, columns + 1],
+    }
 
 
 def image_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -42,15 +51,14 @@ def image_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 def loss_sum(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Next-token cross entropy summed over the answer tokens of a batch, float32 scalar.
 
-    Logits are computed only at `positions`.
+    Logits are computed only at `positions`. (`logits_to_keep` with a mask does the same, but not in every version of
+    transformers that we allow.)
     """
-    output = model(
-        input_ids=batch["input_ids"], logits_to_keep=batch["positions"], use_cache=False, **image_inputs(batch)
-    )
-    logits = output.logits.float()
-    return functional.cross_entropy(
-        logits.flatten(0, 1), batch["targets"].flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    output = model.base_model(input_ids=batch["input_ids"], use_cache=False, **image_inputs(batch))
+    hidden = output.last_hidden_state.flatten(0, 1).index_select(0, batch["positions"])
+    foreign: Any = model
+    head: nn.Module = foreign.get_output_embeddings()
+    return functional.cross_entropy(head(hidden).float(), batch["targets"], reduction="sum")
 
 
 def num_answer_tokens(encoded: Sequence[Encoded]) -> int:

@@ -66,7 +66,10 @@ def remove_folder(folder: Path) -> None:
 
 
 def _save_weights(loaded: LoadedModel, folder: Path, dtype: torch.dtype) -> None:
-    state = {name: tensor.to(dtype).contiguous() for name, tensor in plain_state_dict(loaded.model).items()}
+    plain = plain_state_dict(loaded.model)
+    # One copy per storage: tied weights must stay one tensor, or the head would be written twice.
+    converted = {tensor.data_ptr(): tensor.to(dtype).contiguous() for tensor in plain.values()}
+    state = {name: converted[tensor.data_ptr()] for name, tensor in plain.items()}
     config = loaded.model.config
     before = config.dtype
     config.dtype = dtype

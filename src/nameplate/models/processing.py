@@ -176,7 +176,8 @@ def _load_contract(folder: Path) -> ImageContract:
         tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         size = tree["size"]
         tree["size"] = size["height"] if isinstance(size, Mapping) else size
-        tree.setdefault("num_image_tokens", _tokens_of_config(folder))
+        if "num_image_tokens" not in tree:
+            tree["num_image_tokens"] = _tokens_of_config(folder)
         return ImageContract.model_validate(tree)
     except FileNotFoundError as error:
         raise ModelError(str(error.filename), found="missing", fix="give a whole model folder") from None

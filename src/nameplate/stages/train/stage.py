@@ -19,7 +19,7 @@ from nameplate.models.features import FrozenPrefix
 from nameplate.models.images import ImageCache
 from nameplate.models.load import LoadedModel, load_model, stored_dtype
 from nameplate.models.policy import AppliedPolicies, apply_policies, component_rows, parameter_groups
-from nameplate.models.precision import best_device, compute_dtype
+from nameplate.models.precision import best_device, compute_dtype, set_training_attention
 from nameplate.models.prompts import PROMPTS, Prompts
 from nameplate.progress import Progress, bar
 from nameplate.recipe import ModelSection, TrainSection
@@ -99,6 +99,9 @@ def _build(section: TrainSection, model_section: ModelSection, run: RunDirectory
     module.to(best_device())
     max_tokens = int(loaded.model.config.get_text_config().max_position_embeddings)
     rows = read_training_rows(run, loaded.processor, prompts, max_tokens=max_tokens)
+    patches = 4 * loaded.processor.contract.num_image_tokens + 1
+    longest = max(len(example.input_ids) for example in (*rows.captions, *rows.questions))
+    set_training_attention(loaded.model, longest=max(patches, longest))
     set_seed(section.seed)
     # Frozen weights are kept in bfloat16 only where that loses nothing.
     exact = stored_dtype(loaded.folder) == compute_dtype()

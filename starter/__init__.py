@@ -1,0 +1,1 @@
+"""The starter model's recipe: eyes, tokenizer, language, figures."""
