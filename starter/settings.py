@@ -31,13 +31,11 @@ MASK_SIDE: Final = 64
 CANONICAL_SIDE: Final = 24
 NUM_BASES: Final = 5000
 EYE_BATCH: Final = 128
-EYE_STEPS: Final = 1000
-EYE_SCHEDULE: Final = 5000
-"""Steps that learning rate and ease are laid out for. 1000 of them are enough (the probe stands in README.md)."""
+EYE_STEPS: Final = 1500
 EYE_LR: Final = 1.5e-3
 EYE_WARMUP: Final = 150
-EYE_EASY_SHARE: Final = 0.25
-"""Share of the schedule over which marks go from upright, central and plated to the shop's real distribution."""
+EYE_EASY_SHARE: Final = 0.5
+"""Share of the steps over which marks go from upright, central and plated to the shop's real distribution."""
 WEIGHT_DECAY: Final = 0.05
 
 # A logo this alike (cosine of centred 24x24 bitmaps) to a shop logo is left out of training; to another, merged.

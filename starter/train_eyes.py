@@ -71,9 +71,9 @@ class EyeHeads(nn.Module):
         return loss, figures
 
 
-def ease_at(step: int) -> float:
-    """How easy the pictures are at a step: 1 falls to 0 over the first EYE_EASY_SHARE of the schedule."""
-    return max(0.0, 1 - step / (s.EYE_EASY_SHARE * s.EYE_SCHEDULE))
+def ease_at(step: int, steps: int) -> float:
+    """How easy the pictures are at a step: 1 falls to 0 over the first EYE_EASY_SHARE of the steps."""
+    return max(0.0, 1 - step / (s.EYE_EASY_SHARE * steps))
 
 
 def train(vision: InternVLVisionModel, composer: Composer, options: argparse.Namespace) -> None:
@@ -82,11 +82,11 @@ def train(vision: InternVLVisionModel, composer: Composer, options: argparse.Nam
     heads.canonical = composer.bank.canonical
     vision.bfloat16().train()
     named = [*vision.named_parameters(prefix="vision"), *heads.named_parameters(prefix="heads")]
-    optimizer = MasterOptimizer(named, s.EYE_LR, s.EYE_SCHEDULE, s.EYE_WARMUP)
+    optimizer = MasterOptimizer(named, s.EYE_LR, options.steps, s.EYE_WARMUP)
     started, sums = time.monotonic(), dict[str, float]()
     pictures = probe.shop_pictures(options.work)
     for step in range(options.steps):
-        batch = composer.next(s.EYE_BATCH, ease_at(step))
+        batch = composer.next(s.EYE_BATCH, ease_at(step, options.steps))
         tokens = vision(batch.pixels.bfloat16()).last_hidden_state[:, 1:]
         loss, figures = heads(tokens, batch)
         loss.backward()
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--simple-icons", type=Path, required=True, help="folder of the installed npm package")
     parser.add_argument("--work", type=Path, default=Path("build/starter"), help="folder for what can be made again")
     parser.add_argument("--steps", type=int, default=s.EYE_STEPS, help="optimiser steps of 128 pictures")
-    parser.add_argument("--probe-every", type=int, default=1000, help="steps between saved weights and probes")
+    parser.add_argument("--probe-every", type=int, default=500, help="steps between saved weights and probes")
     options = parser.parse_args()
     torch.manual_seed(0)
     composer = Composer(training_bank(options.simple_icons, options.work), make_bases(options.work), seed=0)

@@ -10,7 +10,6 @@ Inside a stage finished shards, fetched links, teacher answers, checkpoints and 
 
 from __future__ import annotations
 
-import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from nameplate.records import STAGES, StageName
 from nameplate.store.files import write_json, write_text
 from nameplate.store.fingerprint import file_fingerprint, fingerprint
 from nameplate.store.manifest import StageRecord
+from nameplate.store.memory import forget_peak, peak_bytes
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import RunSummary
 
@@ -229,6 +229,7 @@ class Pipeline:
             self._clear(step.name)
             record = StageRecord(fingerprint=wanted)
         manifest.put(step.name, record.model_copy(update={"status": "running"}))
+        forget_peak()
         started = time.monotonic()
         outcome = step.run()
         finished = {
@@ -238,7 +239,7 @@ class Pipeline:
             "rejected": outcome.rejected,
             "details": outcome.details,
             "seconds": record.seconds + time.monotonic() - started,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": max(record.peak_memory_bytes, peak_bytes()),
         }
         manifest.put(step.name, record.model_copy(update=finished))
 

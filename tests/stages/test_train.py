@@ -254,19 +254,19 @@ def test_loss_that_is_no_number_stops_before_a_checkpoint(
 
 def test_bad_loss_names_the_rows_of_its_batch() -> None:
     log = LossLog(("a", "b", "c"), steps_per_epoch=2, logged=[], flush_steps=2)
-    log.add(torch.tensor(6.0), 3, torch.tensor([0]))
+    log.add(torch.tensor(6.0), torch.tensor(3), torch.tensor([0]))
     log.end_step()
-    log.add(torch.tensor(float("nan")), 3, torch.tensor([2, 1]))
+    log.add(torch.tensor(float("nan")), torch.tensor(3), torch.tensor([2, 1]))
     with pytest.raises(TrainingError, match=r"train epoch 1 step 2: the loss is nan on rows c, b"):
         log.end_step()
 
 
 def test_losses_are_weighted_by_tokens() -> None:
     log = LossLog(("a",), steps_per_epoch=2, logged=[], flush_steps=8)
-    log.add(torch.tensor(6.0), 1, torch.tensor([0]))
-    log.add(torch.tensor(3.0), 8, torch.tensor([0]))
+    log.add(torch.tensor(6.0), torch.tensor(1), torch.tensor([0]))
+    log.add(torch.tensor(3.0), torch.tensor(8), torch.tensor([0]))
     log.end_step()
-    log.add(torch.tensor(1.0), 1, torch.tensor([0]))
+    log.add(torch.tensor(1.0), torch.tensor(1), torch.tensor([0]))
     log.end_step()
     assert log.mean_since_last() == 1.0
     assert log.logged == [(0.5, 1.0), (1.0, 1.0)]

@@ -20,6 +20,7 @@ from nameplate.store.fingerprint import fingerprint
 from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal
 from nameplate.store.manifest import Manifest, StageRecord
+from nameplate.store.memory import forget_peak, peak_bytes
 from nameplate.store.rundir import RunDirectory
 from nameplate.store.tables import StageTables
 
@@ -153,3 +154,13 @@ def test_rows_moved_after_a_second_look_are_counted_once_even_when_repeated(tmp_
     tables.move_to_rejected({"b": ("duplicate_id", "seen above")})
     assert tables.read_kept()["row_id"].to_pylist() == ["a", "c"]
     assert tables.reasons() == {"duplicate_id": 1}
+
+
+def test_the_peak_of_memory_is_that_of_the_work_since_it_was_forgotten() -> None:
+    ballast = bytearray(200_000_000)
+    for start in range(0, len(ballast), 4096):
+        ballast[start] = 1
+    high = peak_bytes()
+    del ballast
+    forget_peak()
+    assert peak_bytes() < high - 100_000_000

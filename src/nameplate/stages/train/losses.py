@@ -12,7 +12,7 @@ from nameplate.errors import TrainingError
 
 class _Pending(NamedTuple):
     loss: torch.Tensor
-    tokens: int
+    tokens: torch.Tensor
     rows: torch.Tensor
 
 
@@ -45,7 +45,7 @@ class LossLog:
         self._sum = 0.0
         self._tokens = 0
 
-    def add(self, loss: torch.Tensor, tokens: int, rows: torch.Tensor) -> None:
+    def add(self, loss: torch.Tensor, tokens: torch.Tensor, rows: torch.Tensor) -> None:
         """Note one micro-batch: summed loss, number of answer tokens, places of its rows."""
         self._step.append(_Pending(loss.detach(), tokens, rows))
 
@@ -71,7 +71,7 @@ class LossLog:
             losses = [float(pending.loss) for pending in step]
             for loss, pending in zip(losses, step, strict=True):
                 self._check(loss, pending)
-            tokens = sum(pending.tokens for pending in step)
+            tokens = sum(int(pending.tokens) for pending in step)
             self._sum += sum(losses)
             self._tokens += tokens
             self.logged.append(((len(self.logged) + 1) / self._steps_per_epoch, sum(losses) / max(tokens, 1)))

@@ -23,6 +23,7 @@ from nameplate.models.batches import Batch, collate, loss_sum
 from nameplate.models.features import FrozenPrefix, projector_of
 from nameplate.models.images import ImageCache
 from nameplate.models.precision import autocast
+from nameplate.models.processing import IGNORED
 from nameplate.stages.train.examples import EpochPlan, Example, ExampleDataset
 from nameplate.stages.train.losses import LossLog
 
@@ -94,7 +95,7 @@ class PolicyTrainer(Trainer):
         assert num_items_in_batch is not None, "the trainer did not count the answer tokens of the step"
         assert isinstance(model, PreTrainedModel), "training on several devices needs its own way to the projector"
         total = batch_loss(model, inputs)
-        self.log_of_losses.add(total, inputs["targets"].numel(), inputs["rows"])
+        self.log_of_losses.add(total, (inputs["targets"] != IGNORED).sum(), inputs["rows"])
         return total / num_items_in_batch
 
     def floating_point_ops(self, inputs: Batch) -> int:
