@@ -68,7 +68,11 @@ class Pipeline:
         with self.run_directory.locked():
             write_text(self.run_directory.root / "recipe.yaml", dump_recipe(self.recipe))
             above = ""
+            trains = STAGES.index(until) >= STAGES.index("train")
             for step in self.steps():
+                if step.name == "fetch" and trains:
+                    # A model that is not there should be known before a million images are fetched.
+                    self._base_fingerprint()
                 above = fingerprint(step.name, step.depends_on, above)
                 if not self.run_directory.manifest.is_done(step.name, above):
                     self._run_step(step, above)
@@ -171,7 +175,9 @@ class Pipeline:
             summary = run_training(recipe.train, model_section=recipe.model, run=run, progress=self.progress)
             return StageOutcome(read=summary.examples, kept=summary.examples)
 
-        return Step("train", (VERSION, recipe.model, recipe.train, PROMPTS), train)
+        # Where the model lies is no part of the result; its weights are.
+        tiles = recipe.model.max_tiles
+        return Step("train", (VERSION, self._base_fingerprint(), tiles, recipe.train, PROMPTS), train)
 
     def _score(self) -> Step:
         from nameplate.stages.score import VERSION, run_scoring
@@ -254,6 +260,11 @@ class Pipeline:
             if name == "train":
                 run.set_aside_training()
             shutil.rmtree(run.folder(name), ignore_errors=True)
+
+    def _base_fingerprint(self) -> str:
+        from nameplate.models.locate import find_model, weights_fingerprint
+
+        return weights_fingerprint(find_model(self.recipe.model.base))
 
     def _registry(self) -> Registry:
         return Registry.from_json(self.run_directory.registry_path.read_text(encoding="utf-8"))

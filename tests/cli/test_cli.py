@@ -43,6 +43,7 @@ def test_help_imports_neither_torch_nor_anything_else_that_is_slow() -> None:
         ("table: {source: feed.csv, preset: dbq, imagee: x}", "did you mean 'image'"),
         ("table: {source: feed.csv, image: nowhere}", "no column 'nowhere'"),
         ("table: {source: feed.csv, image: imageurl}\nname: {registry: none.yaml}", "no such registry"),
+        ("table: {source: feed.csv, image: imageurl}\nmodel: {base: ./nowhere}", "no such folder"),
         ("table: {source: bare.csv, image: imageurl}", "a header and no rows"),
     ],
 )

@@ -14,7 +14,8 @@ from tests.models.tiny_model import write_tiny_model
 
 from nameplate.errors import ModelError
 from nameplate.models.checkpoint import read_notes, save_checkpoint
-from nameplate.models.load import LoadedModel, find_model, load_model, weights_fingerprint
+from nameplate.models.load import LoadedModel, load_model
+from nameplate.models.locate import find_model, weights_fingerprint
 from nameplate.models.policy import apply_policies
 from nameplate.recipe import ComponentPolicy
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nameplate.errors import InputError, ModelError
 from nameplate.models.checkpoint import read_notes
 from nameplate.models.images import ImageKey
-from nameplate.models.load import find_model, weights_fingerprint
+from nameplate.models.locate import find_model, weights_fingerprint
 from nameplate.records import SplitName
 from nameplate.store.rundir import RunDirectory
 

@@ -1,0 +1,60 @@
+"""The public surface, as a literal: a difference here is a product decision."""
+
+from __future__ import annotations
+
+from nameplate import records
+from nameplate.recipe import Recipe, Section
+
+FIELDS = {
+    "table": "source preset id image title code category page null_values limit",
+    "name": "column registry",
+    "store": "",
+    "fetch": (
+        "total_timeout_seconds connect_timeout_seconds read_timeout_seconds max_bytes max_pixels min_side concurrency "
+        "per_host max_attempts allow_networks placeholder_min_products user_agent"
+    ),
+    "caption": "teacher sampling prompt",
+    "clean": "language require_name min_words max_words loop_min_repeats ngram_cover",
+    "split": "min_per_name validation test code_prefix seed",
+    "model": "base max_tiles",
+    "train": (
+        "vision projector language epochs checkpoint_every_epochs batch_size micro_batch_size name_question_share "
+        "warmup_share seed"
+    ),
+    "score": "prompts headline select_on batch_size max_new_tokens",
+    "report": "title gallery",
+}
+
+CODES = {
+    "IngestReason": "missing_name missing_url duplicate_id malformed",
+    "FetchStatus": (
+        "ok cached missing_url bad_url scheme_blocked address_blocked dns_error connect_error tls_error timeout "
+        "http_404 http_410 http_403 http_429 http_4xx http_5xx redirect_loop opted_out robots_disallowed too_many_bytes "
+        "truncated not_an_image decode_error too_many_pixels too_small bad_aspect blank placeholder"
+    ),
+    "CaptionReason": "no_answer",
+    "CleanReason": (
+        "empty refusal garbled mojibake tail_loop sentence_repeat ngram_cover few_words counting wrong_script "
+        "no_whole_sentence too_short too_long name_absent name_ambiguous other_name"
+    ),
+    "Repair": "trimmed_to_sentence dropped_repeated_sentence canonical_name collapsed_whitespace",
+    "NameVerdict": "exact case_variant diacritic_variant alias ambiguous other_name absent",
+    "SplitReason": "rare_name",
+}
+
+
+def test_recipe_fields() -> None:
+    found = {}
+    for name, field in Recipe.model_fields.items():
+        section = field.annotation
+        is_section = isinstance(section, type) and issubclass(section, Section)
+        found[name] = " ".join(section.model_fields) if is_section else ""  # type: ignore[union-attr]  # is_section
+    assert found == FIELDS
+
+
+def test_reason_codes() -> None:
+    assert {name: " ".join(getattr(records, name)) for name in CODES} == CODES
+
+
+def test_stages() -> None:
+    assert records.STAGES == ("ingest", "fetch", "caption", "clean", "split", "train", "score", "report")
