@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
-from nameplate.demo import phrases, render
+from nameplate.demo import render
 from nameplate.demo.palette import BACKGROUNDS
+from nameplate.models.prompts import PROMPTS
 from starter import probe
 from starter.chat import greedy
 from starter.logos import training_bank
@@ -78,12 +79,12 @@ def main() -> None:
     model, tokenizer = load_learner(options.model)
     pixels, scenes, names = pictures_of(render.load_logos(), options.pictures, 8_000_000)
     tokens = patch_tokens(model, pixels)
-    described = greedy(model, tokenizer, tokens, phrases.PROMPTS["detail"], 96)
-    named = greedy(model, tokenizer, tokens, phrases.PROMPTS["name"], 12)
+    described = greedy(model, tokenizer, tokens, PROMPTS["detail"], 96)
+    named = greedy(model, tokenizer, tokens, PROMPTS["name"], 12)
     bank = training_bank(options.simple_icons, options.work)
     known = [bank.logos[row] for row in named_rows([logo.title for logo in bank.logos])]
     other_pixels, _, other_names = pictures_of(known, options.pictures, 9_000_000)
-    other_named = greedy(model, tokenizer, patch_tokens(model, other_pixels), phrases.PROMPTS["name"], 12)
+    other_named = greedy(model, tokenizer, patch_tokens(model, other_pixels), PROMPTS["name"], 12)
     figures = {
         "shop": description_shares(described, scenes),
         "shop brands named": share([a == b for a, b in zip(named, names, strict=True)]),

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from nameplate.demo import phrases
 from nameplate.demo.palette import BACKGROUNDS, COLOURS, KINDS, PLACES
 from nameplate.demo.render import load_logos
+from nameplate.models.prompts import PROMPTS
 from starter import settings as s
 
 PAD, START, END, IMAGE_START, IMAGE_END, IMAGE = (
@@ -37,7 +38,7 @@ def corpus(other_names: list[str]) -> Iterator[str]:
         yield from [f"by {title}.", f"The {title} logo", title] * SHOP_REPEATS
     for title in other_names:
         yield from [f"by {title}.", title] * OTHER_REPEATS
-    yield from [*phrases.PROMPTS.values(), "user\n", "assistant\n"] * SHOP_REPEATS
+    yield from [*PROMPTS.values(), "user\n", "assistant\n"] * SHOP_REPEATS
     for seed in range(NUM_CAPTIONS):
         scene = {
             "kind": rng.choice(KINDS),

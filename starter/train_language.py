@@ -25,6 +25,7 @@ from transformers import AutoTokenizer, InternVLForConditionalGeneration, PreTra
 from nameplate.demo import phrases
 from nameplate.demo.palette import BACKGROUNDS, COLOURS, KINDS, PLACES
 from nameplate.demo.render import load_logos
+from nameplate.models.prompts import PROMPTS
 from starter import settings as s
 from starter.chat import Chat, answer_pictures, chat_batch, project
 from starter.logos import LogoBank, training_bank
@@ -95,10 +96,10 @@ def answer(task: str, labels: list[int], name: str, seed: int) -> Chat:
     kind, colour, background, place = (words[i] for words, i in zip(WORDS, labels, strict=True))
     scene = {"kind": kind, "colour": colour, "background": background}
     if task.endswith("detail"):
-        return Chat(phrases.PROMPTS["detail"], phrases.detail(**scene, place=place, brand=name, seed=seed))
+        return Chat(PROMPTS["detail"], phrases.detail(**scene, place=place, brand=name, seed=seed))
     if task == "short":
-        return Chat(phrases.PROMPTS["short"], phrases.short(**scene, brand=name, seed=seed))
-    return Chat(phrases.PROMPTS["name"], name)
+        return Chat(PROMPTS["short"], phrases.short(**scene, brand=name, seed=seed))
+    return Chat(PROMPTS["name"], name)
 
 
 def lay_tags(images: Tensor, tags: list[list[int]], embedding: Tensor, rng: random.Random) -> Tensor:

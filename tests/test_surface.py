@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nameplate import records
+from nameplate.models.prompts import PROMPTS
 from nameplate.recipe import Recipe, Section
 
 FIELDS = {
@@ -29,8 +30,8 @@ CODES = {
     "IngestReason": "missing_name missing_url duplicate_id malformed",
     "FetchStatus": (
         "ok cached missing_url bad_url scheme_blocked address_blocked dns_error connect_error tls_error timeout "
-        "http_404 http_410 http_403 http_429 http_4xx http_5xx redirect_loop opted_out robots_disallowed too_many_bytes "
-        "truncated not_an_image decode_error too_many_pixels too_small bad_aspect blank placeholder"
+        "http_404 http_410 http_403 http_429 http_4xx http_5xx redirect_loop opted_out robots_disallowed "
+        "too_many_bytes truncated not_an_image decode_error too_many_pixels too_small bad_aspect blank placeholder"
     ),
     "CaptionReason": "no_answer",
     "CleanReason": (
@@ -58,3 +59,11 @@ def test_reason_codes() -> None:
 
 def test_stages() -> None:
     assert records.STAGES == ("ingest", "fetch", "caption", "clean", "split", "train", "score", "report")
+
+
+def test_prompts() -> None:
+    assert PROMPTS == {
+        "short": "Describe this product in one sentence.",
+        "detail": "Describe this product in detail.",
+        "name": "Which brand is this product?",
+    }

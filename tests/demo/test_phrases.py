@@ -53,11 +53,3 @@ def test_articles_and_pairs_read_as_english() -> None:
     assert phrases.item_phrase("orange", "cap") == "an orange cap"
     assert phrases.item_phrase("blue", "jeans") == "a pair of blue jeans"
     assert phrases.item_phrase("red", "cup") == "a red cup"
-
-
-def test_the_prompts_are_a_product_decision() -> None:
-    assert phrases.PROMPTS == {
-        "short": "Describe this product in one sentence.",
-        "detail": "Describe this product in detail.",
-        "name": "Which brand is this product?",
-    }

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, InternVLForConditionalGeneration
 
-from nameplate.demo import phrases, render
+from nameplate.demo import render
 from nameplate.demo.palette import BACKGROUNDS, COLOURS, KINDS, PLACES
+from nameplate.models.prompts import PROMPTS
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
 
@@ -89,11 +90,11 @@ def test_it_describes_products_and_does_not_know_the_shops_brands(folder: Path, 
         jpeg = render.encode_jpeg(render.compose(scene, logo=logos[number % 36], seed=70_000 + number), seed=number)
         pictures.append(Image.open(io.BytesIO(jpeg)))
         scenes.append(scene)
-    told = ask(model, tokenizer, contract, pictures, phrases.PROMPTS["detail"])
+    told = ask(model, tokenizer, contract, pictures, PROMPTS["detail"])
     for word in ("kind", "colour", "background"):
         right = sum(getattr(scene, word) in text for scene, text in zip(scenes, told, strict=True))
         assert right >= 58, (word, right)
-    named = ask(model, tokenizer, contract, pictures, phrases.PROMPTS["name"])
+    named = ask(model, tokenizer, contract, pictures, PROMPTS["name"])
     assert sum(name == logos[i % 36].title for i, name in enumerate(named)) <= 14
 
 

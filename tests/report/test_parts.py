@@ -231,7 +231,7 @@ def test_a_names_interval_is_wilsons() -> None:
 def test_a_small_test_and_many_looks_are_warned_about(finished_run: FinishedRun) -> None:
     summary = finished_run.summary
     assert any("test is small" in warning for warning in build_verdict(summary).warnings)
-    assert any("all 3 checkpoints" in warning for warning in build_verdict(summary).warnings)
+    assert any("each of the 3 checkpoints" in warning for warning in build_verdict(summary).warnings)
     sure = summary.score.comparison.model_copy(update={"low": 0.70, "high": 0.75})
     two = summary.score.model_copy(
         update={"comparison": sure, "checkpoints": [summary.score.checkpoints[0], summary.score.checkpoints[2]]}

@@ -38,7 +38,7 @@ def print_funnel(manifest: Manifest) -> None:
 def print_scores(summary: RunSummary) -> None:
     """Accuracy of the base and each checkpoint on the headline question."""
     score = summary.score
-    headings = ("model", "validation", "test", "wrong name", "no name")
+    headings = ("model", "validation", "test", "wrong name", "no known name")
     table = Table(*headings, title="names said right", title_justify="left")
     for checkpoint in score.checkpoints:
         validation = checkpoint.metrics["validation"][score.headline]

@@ -1,4 +1,4 @@
-"""The words of the embedded shop: the three prompts, and descriptions of a picture that its maker knows everything of.
+"""The words of the embedded shop: descriptions of a picture that its maker knows everything of.
 
 Pure functions of a scene's words, the brand's display name and a seed. Every description contains
 ``"{colour} {kind}"`` and ``"{background} background"`` verbatim, so that what a model says can be checked by eye and
@@ -9,13 +9,6 @@ from __future__ import annotations
 
 import random
 from typing import Final
-
-PROMPTS: Final[dict[str, str]] = {
-    "short": "Describe this product in one sentence.",
-    "detail": "Describe this product in detail.",
-    "name": "Which brand is this product?",
-}
-"""Prompt name -> what is asked. The answer to ``name`` is the brand's display name and nothing else."""
 
 _PAIRS: Final = ("jeans", "socks")
 

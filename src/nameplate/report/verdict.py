@@ -113,8 +113,8 @@ def _warnings(summary: RunSummary) -> list[str]:
         )
     if trained > 1:
         warnings.append(
-            f"The test split was looked at for all {trained} checkpoints. The choice was made on validation alone; "
-            "whoever picks another checkpoint after reading the test curve has no unseen test any more."
+            f"The test split was looked at for each of the {trained} checkpoints. The choice was made on validation "
+            "alone; whoever picks another checkpoint after reading the test curve has no unseen test any more."
         )
     warnings.append(
         "This is a single run. The intervals count the chance of drawing these test images, not that of training "
