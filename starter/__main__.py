@@ -17,7 +17,7 @@ def main() -> None:
         "--simple-icons",
         type=Path,
         default=Path("node_modules/simple-icons"),
-        help="folder of the npm package: npm install simple-icons@16.37.0",
+        help="folder of the npm package: npm install --no-save simple-icons@16.37.0",
     )
     parser.add_argument("--work", type=Path, default=Path("build/starter"), help="folder for what can be made again")
     parser.add_argument(
@@ -26,8 +26,8 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.simple_icons / "data" / "simple-icons.json").is_file():
         parser.error(
-            f"{options.simple_icons} is not an installed simple-icons package; run `npm install simple-icons@16.37.0` "
-            "and name its folder with --simple-icons"
+            f"{options.simple_icons} is not an installed simple-icons package; run "
+            "`npm install --no-save simple-icons@16.37.0` and name its folder with --simple-icons"
         )
     options.work.mkdir(parents=True, exist_ok=True)
     common = ["--simple-icons", str(options.simple_icons), "--work", str(options.work)]

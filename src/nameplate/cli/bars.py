@@ -1,4 +1,4 @@
-"""Progress on a terminal: one bar per long stage with rate and time left; plain lines when nobody watches."""
+"""Progress: on a terminal a bar with rate and time left while a stage runs; a line when it is done, everywhere."""
 
 from __future__ import annotations
 
@@ -48,10 +48,9 @@ class ConsoleProgress:
         self._bars.stop()
 
     def task(self, label: str, total: int | None) -> TaskHandle:
-        """Open a bar."""
-        if self._console.is_terminal:
-            return _Bar(self._bars, self._bars.add_task(label, total=total))
-        return _Line(self._console, label)
+        """Open a bar; when it closes it gives way to a line, so that notes and stages stay in order."""
+        task = self._bars.add_task(label, total=total) if self._console.is_terminal else None
+        return _Bar(self._console, self._bars, task, label)
 
     def note(self, text: str) -> None:
         """Print one line above the bars."""
@@ -59,29 +58,23 @@ class ConsoleProgress:
 
 
 class _Bar:
-    def __init__(self, bars: RichProgress, task: TaskID) -> None:
+    def __init__(self, console: Console, bars: RichProgress, task: TaskID | None, label: str) -> None:
+        self._console = console
         self._bars = bars
         self._task = task
-
-    def advance(self, steps: int = 1) -> None:
-        self._bars.advance(self._task, steps)
-
-    def close(self) -> None:
-        self._bars.stop_task(self._task)
-
-
-class _Line:
-    """One line per finished stage, for logs."""
-
-    def __init__(self, console: Console, label: str) -> None:
-        self._console = console
         self._label = label
         self._steps = 0
         self._started = time.monotonic()
 
     def advance(self, steps: int = 1) -> None:
         self._steps += steps
+        if self._task is not None:
+            self._bars.advance(self._task, steps)
 
     def close(self) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
         seconds = time.monotonic() - self._started
-        self._console.print(f"{self._label}: {self._steps} in {seconds:.1f} s", markup=False, highlight=False)
+        rate = f", {self._steps / seconds:,.0f}/s" if seconds > 1 else ""
+        line = f"{self._label:<16} {self._steps:>9,} in {seconds:.1f} s{rate}"
+        self._console.print(line, markup=False, highlight=False)

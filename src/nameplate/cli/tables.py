@@ -59,6 +59,8 @@ def print_demo(result: DemoResult) -> None:
     console = Console()
     console.print(table)
     console.print("The captions were written by a simulator that knows the truth; model and scores are real.")
+    if result.quick:
+        console.print("--quick trains one epoch on a small shop: it shows the way, not the result.")
     for page in result.pages:
         console.print(Text(f"page: {page}"), soft_wrap=True)
 

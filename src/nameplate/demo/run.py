@@ -50,6 +50,8 @@ class DemoResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     seed: int
+    quick: bool
+    """A small shop and one epoch: the numbers mean nothing."""
     rows: list[DemoRow]
     pages: list[str]
 
@@ -69,7 +71,9 @@ def run_demo(folder: Path, *, seed: int, quick: bool, progress: Progress) -> Dem
     with serving(folder / "shop") as addresses:
         _write_recipes(folder, addresses, seed=seed)
         runs = {name: _run_policy(folder, name, quick=quick, progress=progress) for name in POLICIES}
-    result = _compare(folder, runs, seed=seed)
+    result = DemoResult(
+        seed=seed, quick=quick, rows=_compare(runs), pages=[str(run.report_path) for run in runs.values()]
+    )
     write_json(folder / "demo.json", result.model_dump(mode="json"))
     return result
 
@@ -90,7 +94,7 @@ def _run_policy(folder: Path, name: str, *, quick: bool, progress: Progress) -> 
     return run
 
 
-def _compare(folder: Path, runs: dict[str, RunDirectory], *, seed: int) -> DemoResult:
+def _compare(runs: dict[str, RunDirectory]) -> list[DemoRow]:
     summaries = {name: RunSummary.model_validate_json(run.summary_path.read_bytes()) for name, run in runs.items()}
     first = next(iter(runs))
     models = [("untrained", first, "base")] + [(POLICIES[name], name, summaries[name].score.selected) for name in runs]
@@ -104,7 +108,7 @@ def _compare(folder: Path, runs: dict[str, RunDirectory], *, seed: int) -> DemoR
         verdict = f"{word}: {fixed} fixed, {regressed} lost, p={p_value:.2g}"
         accuracy = _accuracy(summaries[name], checkpoint)
         rows.append(DemoRow(label=label, accuracy=accuracy, p_value=p_value, verdict=verdict))
-    return DemoResult(seed=seed, rows=rows, pages=[str(run.report_path) for run in runs.values()])
+    return rows
 
 
 def _accuracy(summary: RunSummary, checkpoint: str) -> Proportion:
