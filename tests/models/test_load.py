@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from tests.models.tiny_model import write_tiny_model
 
-from nameplate.errors import ModelError
+from nameplate.errors import ModelError, RunDirectoryError
 from nameplate.models.checkpoint import read_notes, save_checkpoint
 from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.locate import find_model, weights_fingerprint
@@ -136,3 +136,18 @@ def test_adapter_folder_is_pefts_own(base: Path, tmp_path: Path) -> None:
     wanted = logits(loaded.model, loaded)
     assert torch.allclose(logits(adapted, loaded), wanted, atol=1e-5)
     assert not torch.allclose(plain, wanted, atol=1e-2)
+
+
+def test_a_checkpoint_on_a_full_disk_is_one_clear_paragraph_and_leaves_the_last_one_whole(
+    base: Path, full_disk: Path
+) -> None:
+    loaded = load_model(str(base))
+    policies = {"vision": FULL, "projector": FROZEN, "language": FROZEN}
+    applied = apply_policies(loaded.model, policies, frozen_dtype=None)
+    last = full_disk / "epoch-01"
+    last.mkdir()
+    (last / "model.safetensors").write_bytes(b"whole")
+    with pytest.raises(RunDirectoryError, match="no space left"):
+        save_checkpoint(loaded, applied, full_disk / "epoch-02", base=str(base), notes={})
+    assert (last / "model.safetensors").read_bytes() == b"whole"
+    assert not (full_disk / "epoch-02").exists()

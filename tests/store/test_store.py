@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,17 +38,6 @@ def test_a_kept_file_has_the_mode_of_any_other_new_file(tmp_path: Path) -> None:
     write_text(tmp_path / "ours", "x")
     (tmp_path / "any").write_text("x", encoding="utf-8")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a real small file system needs the right to mount one")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_clear_paragraph_and_keeps_the_old_file(full_disk: Path) -> None:

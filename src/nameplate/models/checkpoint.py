@@ -12,6 +12,7 @@ import torch
 
 from nameplate.errors import ModelError
 from nameplate.models.adapters import plain_state_dict, save_adapter
+from nameplate.models.diskerrors import system_errors
 from nameplate.models.load import LoadedModel, stored_dtype
 from nameplate.models.policy import AppliedPolicies
 from nameplate.store.files import explaining_disk_errors, write_json
@@ -31,7 +32,7 @@ def save_checkpoint(
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     dtype = stored_dtype(loaded.folder)
-    with explaining_disk_errors(folder):
+    with explaining_disk_errors(folder), system_errors():
         remove_folder(temporary)
         temporary.mkdir(parents=True)
         _save_weights(loaded, temporary, dtype)

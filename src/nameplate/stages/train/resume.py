@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from nameplate.models.diskerrors import system_errors
 from nameplate.store.files import replacing
 
 
@@ -43,7 +44,7 @@ def save_resume(
         for key, value in state.items():
             tensors[f"optimizer/{key}/{names[id(parameter)]}"] = value.detach().clone().contiguous()
     tensors["random"] = torch.get_rng_state()
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, system_errors():
         save_file(tensors, temporary, metadata={"position": position.model_dump_json()})
 
 
