@@ -36,10 +36,17 @@ def print_funnel(manifest: Manifest) -> None:
 
 
 def print_scores(summary: RunSummary) -> None:
-    """Accuracy of the base and each checkpoint on the headline question."""
+    """Accuracy of the base and each checkpoint on the headline question, with 95 % intervals."""
     score = summary.score
-    headings = ("model", "validation", "test", "wrong name", "no known name")
-    table = Table(*headings, title="names said right", title_justify="left")
+    sizes = {split: metrics[score.headline].accuracy.n for split, metrics in score.checkpoints[0].metrics.items()}
+    table = Table(
+        "model",
+        *(f"{split}, n={sizes[split]}" for split in ("validation", "test")),
+        "wrong name",
+        "no known name",
+        title="names said right",
+        title_justify="left",
+    )
     for checkpoint in score.checkpoints:
         validation = checkpoint.metrics["validation"][score.headline]
         test = checkpoint.metrics["test"][score.headline]
@@ -53,7 +60,8 @@ def print_scores(summary: RunSummary) -> None:
 
 def print_demo(result: DemoResult) -> None:
     """The demo's three rows: untrained, language frozen, LoRA."""
-    table = Table("model", "names right (test)", "against the row above", title="demo", title_justify="left")
+    heading = f"names right, n={result.rows[0].accuracy.n}"
+    table = Table("model", heading, "against the row above", title="test images", title_justify="left")
     for row in result.rows:
         table.add_row(Text(row.label), _share(row.accuracy), Text(row.verdict))
     console = Console()
@@ -66,4 +74,4 @@ def print_demo(result: DemoResult) -> None:
 
 
 def _share(proportion: Proportion) -> str:
-    return f"{proportion.value:.1%} ({proportion.low:.1%} to {proportion.high:.1%}, n={proportion.n})"
+    return f"{proportion.value:.1%} ({proportion.low * 100:.1f} to {proportion.high * 100:.1f})"
