@@ -39,14 +39,9 @@ def print_scores(summary: RunSummary) -> None:
     """Accuracy of the base and each checkpoint on the headline question, with 95 % intervals."""
     score = summary.score
     sizes = {split: metrics[score.headline].accuracy.n for split, metrics in score.checkpoints[0].metrics.items()}
-    table = Table(
-        "model",
-        *(f"{split}, n={sizes[split]}" for split in ("validation", "test")),
-        "wrong name",
-        "no known name",
-        title="names said right",
-        title_justify="left",
-    )
+    table = Table(title="right names (95 % interval), other names, no known name", title_justify="left")
+    for heading in ("model", *(f"{split}, n={sizes[split]}" for split in ("validation", "test")), "other", "none"):
+        table.add_column(heading, no_wrap=True)
     for checkpoint in score.checkpoints:
         validation = checkpoint.metrics["validation"][score.headline]
         test = checkpoint.metrics["test"][score.headline]
