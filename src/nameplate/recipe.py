@@ -335,11 +335,12 @@ def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
     """Make relative local paths absolute, so that a recipe means the same from any working directory."""
     for section, field in (("table", "source"), ("name", "registry"), ("model", "base")):
         part = tree.get(section)
-        value = part.get(field) if isinstance(part, dict) else None
+        if not isinstance(part, dict) or not isinstance(part.get(field), str) or "://" in part[field]:
+            continue
+        local = folder / part[field]
         # A Hub id such as OWNER/NAME stays as it is unless a folder of that name stands beside the recipe.
-        optional = section == "model"
-        if isinstance(value, str) and "://" not in value and not (optional and not (folder / value).exists()):
-            part[field] = str((folder / value).resolve())  # type: ignore[index]  # part is a dict: value came from it
+        if section != "model" or local.exists():
+            part[field] = str(local.resolve())
     if isinstance(tree.get("store"), str):
         tree["store"] = str((folder / tree["store"]).resolve())
 

@@ -19,14 +19,8 @@ _ROW_STAGES = ("ingest", "fetch", "caption", "clean", "split")
 def print_funnel(manifest: Manifest) -> None:
     """Rows in and out of each stage, with reasons."""
     table = Table(title="from table to examples", title_justify="left")
-    for heading, justify in (
-        ("stage", "left"),
-        ("read", "right"),
-        ("kept", "right"),
-        ("rejected", "left"),
-        ("s", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # a Literal in rich, plain text here
+    for heading in ("stage", "read", "kept", "rejected", "s"):
+        table.add_column(heading, justify="left" if heading in ("stage", "rejected") else "right")
     for name, record in manifest.stages.items():
         if name in _ROW_STAGES:
             reasons = ", ".join(f"{reason} {count}" for reason, count in record.rejected.items()) or "-"

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The embedded shop, the practice teacher and the starter model: the whole idea with nothing downloaded."""
