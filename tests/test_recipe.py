@@ -69,7 +69,7 @@ def test_relative_paths_start_at_the_recipe_and_hub_names_stay(tmp_path: Path) -
 
 
 def test_last_layers_need_their_number() -> None:
-    with pytest.raises(RecipeError, match="num_layers"):
+    with pytest.raises(RecipeError, match="expected num_layers goes with mode: last"):
         build_recipe({"table": {"source": "t"}, "train": {"vision": {"mode": "last"}}}, where="r")
 
 

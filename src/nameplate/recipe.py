@@ -384,7 +384,8 @@ def _explain(error: ValidationError, where: str) -> RecipeError:
     found = json.dumps(first.get("input"), ensure_ascii=False, default=str)
     if len(found) > 80:
         found = found[:77] + "..."
-    return RecipeError(f"{where}: {place}", found=f"{found} is not accepted", expected=first["msg"])
+    expected = first["msg"].removeprefix("Value error, ")
+    return RecipeError(f"{where}: {place}", found=f"{found} is not accepted", expected=expected)
 
 
 def _known_keys(path: Sequence[int | str]) -> list[str]:
