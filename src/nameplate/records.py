@@ -31,7 +31,10 @@ class IngestReason(StrEnum):
 
 
 class FetchStatus(StrEnum):
-    """How a link ended. `ok` and `cached` are kept, all others are reasons."""
+    """How a link ended: `ok` is kept, all others are reasons.
+
+    `cached`, `robots_disallowed` and `bad_aspect` have their place here and are not given yet.
+    """
 
     OK = "ok"
     CACHED = "cached"

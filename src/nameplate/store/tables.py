@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,12 +79,6 @@ class StageTables:
             earlier = pq.read_table(self.rejected_path(index))
             earlier = earlier.filter(pc.invert(pc.is_in(earlier["row_id"], value_set=moved["row_id"].combine_chunks())))
             self.write(index, kept.filter(pc.invert(mask)), pa.concat_tables([earlier, moved.cast(earlier.schema)]))
-
-
-def iter_rows(tables: StageTables) -> Iterator[dict[str, object]]:
-    """Kept rows one by one, shard by shard."""
-    for path in tables.kept_paths():
-        yield from pq.read_table(path).to_pylist()
 
 
 def _write(path: Path, table: pa.Table) -> None:
