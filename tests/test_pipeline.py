@@ -110,7 +110,7 @@ def kill_in(stage: str, words: list[str], run_dir: Path, is_time: Callable[[], b
 
 def comparable(run: RunDirectory, stage: StageName) -> list[dict[str, Any]]:
     """Rows without what the clock and the shop's port decide."""
-    clock = ["fetch_ms", "fetch_attempts", "image_url", "page_url"]
+    clock = ["fetch_attempts", "image_url", "page_url"]
     rows: list[dict[str, Any]] = run.tables(stage).read_kept().drop_columns(clock).to_pylist()
     return rows
 

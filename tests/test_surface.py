@@ -7,16 +7,16 @@ from nameplate.models.prompts import PROMPTS
 from nameplate.recipe import Recipe, Section
 
 FIELDS = {
-    "table": "source preset id image title code category page null_values limit",
+    "table": "source preset id image image_root title text code category page null_values limit",
     "name": "column registry",
     "store": "",
     "fetch": (
-        "total_timeout_seconds connect_timeout_seconds read_timeout_seconds max_bytes max_pixels min_side concurrency "
-        "per_host max_attempts allow_networks placeholder_min_products user_agent"
+        "clocks image max_bytes concurrency per_host max_attempts allow_networks permitted_hosts referer "
+        "placeholder_min_products keep_failures_days user_agent"
     ),
-    "caption": "teacher sampling prompt",
+    "caption": "teacher sampling source prompt",
     "clean": "language require_name min_words max_words loop_min_repeats ngram_cover",
-    "split": "min_per_name validation test code_prefix seed",
+    "split": "min_per_name validation test code_prefix near_bits seed",
     "model": "base max_tiles",
     "train": (
         "vision projector language epochs checkpoint_every_epochs batch_size micro_batch_size name_question_share "
@@ -27,9 +27,9 @@ FIELDS = {
 }
 
 CODES = {
-    "IngestReason": "missing_name missing_url duplicate_id malformed",
+    "IngestReason": "missing_name missing_image missing_file file_blocked duplicate_id malformed",
     "FetchStatus": (
-        "ok cached missing_url bad_url scheme_blocked address_blocked dns_error connect_error tls_error timeout "
+        "ok missing_url bad_url scheme_blocked address_blocked dns_error connect_error tls_error timeout "
         "http_404 http_410 http_403 http_429 http_4xx http_5xx redirect_loop opted_out robots_disallowed "
         "too_many_bytes truncated not_an_image decode_error too_many_pixels too_small bad_aspect blank placeholder"
     ),

@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nameplate.engine import ShardStage, StageOutcome, run_stage
-from nameplate.engine.local import file_shards
+from nameplate.engine import Engine, LocalEngine, ShardStage, StageOutcome, file_shards
 from nameplate.errors import InputError
 from nameplate.names import NORMALISER_VERSION, Registry
 from nameplate.progress import Progress, SilentProgress
@@ -48,13 +47,21 @@ class Pipeline:
         recipe: the experiment.
         run: its directory.
         progress: shows how far each stage is.
+        engine: where the shards of stages that distribute run; none: this process.
         command: what a person types to run this again; printed on the page.
     """
 
     def __init__(
-        self, recipe: Recipe, run: RunDirectory, *, progress: Progress | None = None, command: str = ""
+        self,
+        recipe: Recipe,
+        run: RunDirectory,
+        *,
+        progress: Progress | None = None,
+        engine: Engine | None = None,
+        command: str = "",
     ) -> None:
         self.recipe = recipe
+        self.engine = engine or LocalEngine()
         self.run_directory = run
         self.progress = progress or SilentProgress()
         self.command = command
@@ -119,7 +126,7 @@ class Pipeline:
             stage = IngestStage(recipe.table, columns=columns, source=source, overrides=overrides, seen=seen)
             stage.prepare([])
             shards = source_shards(source, limit=recipe.table.limit)
-            return run_stage(stage, shards, tables=tables, progress=self.progress)
+            return LocalEngine().run(stage, shards, tables=tables, progress=self.progress)
 
         content = (source.fingerprint(), file_fingerprint(overrides) if overrides is not None else None)
         # Where the file lies is no part of the result; what is in it is.
@@ -212,7 +219,8 @@ class Pipeline:
         """Run a row stage over the kept shards of the stage before."""
         paths = self.run_directory.tables(source).kept_paths()
         stage.prepare(paths)
-        outcome = run_stage(
+        engine = self.engine if stage.distributes else LocalEngine()
+        outcome = engine.run(
             stage,
             file_shards(paths),
             tables=self.run_directory.tables(stage.name),

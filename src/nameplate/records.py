@@ -25,19 +25,20 @@ class IngestReason(StrEnum):
     """Why a table row never became a row of the run."""
 
     MISSING_NAME = "missing_name"
-    MISSING_URL = "missing_url"
+    MISSING_IMAGE = "missing_image"
+    MISSING_FILE = "missing_file"
+    FILE_BLOCKED = "file_blocked"
     DUPLICATE_ID = "duplicate_id"
     MALFORMED = "malformed"
 
 
 class FetchStatus(StrEnum):
-    """How a link ended: `ok` is kept, all others are reasons.
+    """How a row's image ended: `ok` is kept, all others are reasons.
 
-    `cached`, `robots_disallowed` and `bad_aspect` have their place here and are not given yet.
+    Whether the answer was asked for now or known from before is a figure of the run, not a status of the row.
     """
 
     OK = "ok"
-    CACHED = "cached"
     MISSING_URL = "missing_url"
     BAD_URL = "bad_url"
     SCHEME_BLOCKED = "scheme_blocked"
@@ -64,6 +65,18 @@ class FetchStatus(StrEnum):
     BAD_ASPECT = "bad_aspect"
     BLANK = "blank"
     PLACEHOLDER = "placeholder"
+
+
+class ImageChange(StrEnum):
+    """What was done to an image before it was kept, in this order; an image without any is kept byte for byte."""
+
+    FIRST_FRAME = "first_frame"
+    UPRIGHT = "upright"
+    EIGHT_BIT = "eight_bit"
+    SRGB = "srgb"
+    MATTED = "matted"
+    DOWNSCALED = "downscaled"
+    REENCODED = "reencoded"
 
 
 class CaptionReason(StrEnum):
@@ -126,13 +139,17 @@ ROW_FIELDS = [
     pa.field("row_id", _text, nullable=False),
     pa.field("name", _text, nullable=False),
     pa.field("title", _text),
+    pa.field("text", _text),
     pa.field("product_code", _text),
     pa.field("category", _text),
     pa.field("image_url", _text),
+    pa.field("image_blob", _text),
     pa.field("page_url", _text),
     pa.field("attributes", _text),
 ]
-"""After `ingest`. `name` is the registry's display form; `attributes` is a JSON object of the other columns."""
+"""After `ingest`. `name` is the registry's display form, "" in a table without names. `text` is the table's caption.
+`image_blob` is the SHA-256 of an image that came with the table; it lies in `store/images/ab/cd/SHA256.raw`, and
+`image_url` is then what the table calls it. `attributes` is a JSON object of the other columns."""
 
 IMAGE_FIELDS = [
     pa.field("image_status", _text),
@@ -141,11 +158,16 @@ IMAGE_FIELDS = [
     pa.field("image_width", pa.int32()),
     pa.field("image_height", pa.int32()),
     pa.field("image_bytes", pa.int64()),
+    pa.field("image_changes", pa.list_(_text)),
+    pa.field("image_source_sha256", _text),
+    pa.field("image_source_width", pa.int32()),
+    pa.field("image_source_height", pa.int32()),
+    pa.field("image_phash", _text),
     pa.field("http_status", pa.int32()),
     pa.field("fetch_attempts", pa.int32()),
-    pa.field("fetch_ms", pa.int32()),
 ]
-"""Appended by `fetch`. The file is `store/images/ab/cd/SHA256.ext`."""
+"""Appended by `fetch`. The file is `store/images/ab/cd/SHA256.ext`, after `image_changes`; `image_source_*` is what the
+link or the table gave. `image_phash` is a 64-bit perceptual hash of the kept pixels, 16 hex digits."""
 
 CAPTION_FIELDS = [
     pa.field("caption_raw", _text),

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nameplate.engine import Moves, Shard, ShardResult, ShardStage, run_stage
+from nameplate.engine import LocalEngine, Moves, Shard, ShardResult, ShardStage
 from nameplate.progress import Advance, SilentProgress
 from nameplate.records import SCHEMAS
 from nameplate.store.tables import StageTables
@@ -58,7 +58,8 @@ def shards(*sizes: int) -> list[Shard]:
 
 
 def test_every_row_is_kept_or_rejected_with_a_reason(tmp_path: Path) -> None:
-    outcome = run_stage(OddRows(), shards(4, 3), tables=StageTables(tmp_path, "ingest"), progress=SilentProgress())
+    tables = StageTables(tmp_path, "ingest")
+    outcome = LocalEngine().run(OddRows(), shards(4, 3), tables=tables, progress=SilentProgress())
     assert (outcome.read, outcome.kept) == (7, 2)
     assert outcome.rejected == {"malformed": 4, "duplicate_id": 1}
     assert outcome.details == {"shards": 2}
@@ -66,13 +67,13 @@ def test_every_row_is_kept_or_rejected_with_a_reason(tmp_path: Path) -> None:
 
 def test_a_lost_row_is_our_mistake_and_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="read 4 rows, accounted for 2"):
-        run_stage(LosesRows(), shards(4), tables=StageTables(tmp_path, "ingest"), progress=SilentProgress())
+        LocalEngine().run(LosesRows(), shards(4), tables=StageTables(tmp_path, "ingest"), progress=SilentProgress())
 
 
 def test_finished_shards_are_not_run_again(tmp_path: Path) -> None:
     tables = StageTables(tmp_path, "ingest")
-    first = run_stage(OddRows(), shards(4, 3), tables=tables, progress=SilentProgress())
+    first = LocalEngine().run(OddRows(), shards(4, 3), tables=tables, progress=SilentProgress())
     tables.kept_path(1).unlink()
     again = OddRows()
-    assert run_stage(again, shards(4, 3), tables=tables, progress=SilentProgress()) == first
+    assert LocalEngine().run(again, shards(4, 3), tables=tables, progress=SilentProgress()) == first
     assert again.seen == [3]

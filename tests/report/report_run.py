@@ -138,7 +138,7 @@ def _write_stages(run: RunDirectory, rng: random.Random) -> dict[StageName, Stag
         stages[stage] = _stage(len(rows), len(kept), counts, stage)
         return kept
 
-    kept = through("ingest", rows, 0.02, ("missing_url", "duplicate_id"), "line {row_id}")
+    kept = through("ingest", rows, 0.02, ("missing_image", "duplicate_id"), "line {row_id}")
     kept = through("fetch", kept, 0.08, FAULTS, "after 3 attempts")
     for row in kept:
         sha256 = run.images.put(rng.choice(shots[row["colour"]]), "jpg")

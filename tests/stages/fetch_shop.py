@@ -15,7 +15,7 @@ import pyarrow as pa
 from aiohttp import web
 from PIL import Image
 
-from nameplate.engine import Shard, StageOutcome, run_stage
+from nameplate.engine import LocalEngine, Shard, StageOutcome
 from nameplate.progress import SilentProgress
 from nameplate.recipe import FetchSection
 from nameplate.records import SCHEMAS, rejected_schema
@@ -23,7 +23,7 @@ from nameplate.stages.fetch import FetchStage
 from nameplate.store.images import ImageStore
 from nameplate.store.tables import StageTables
 
-SHORT_CLOCKS = {"total_timeout_seconds": 1.0, "connect_timeout_seconds": 0.5, "read_timeout_seconds": 0.5}
+SHORT_CLOCKS = {"clocks": {"total_seconds": 1.0, "connect_seconds": 0.5, "read_seconds": 0.5}}
 
 
 def jpeg(seed: int = 0) -> bytes:
@@ -221,4 +221,4 @@ def _shard(index: int, table: pa.Table) -> Shard:
 
 def run_shards(stage: FetchStage, tables: StageTables, shards: list[pa.Table]) -> StageOutcome:
     inputs = [_shard(index, table) for index, table in enumerate(shards)]
-    return run_stage(stage, inputs, tables=tables, progress=SilentProgress())
+    return LocalEngine().run(stage, inputs, tables=tables, progress=SilentProgress())

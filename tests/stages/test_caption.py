@@ -23,7 +23,7 @@ import pytest
 from nameplate.demo.render import load_logos
 from nameplate.demo.servers import Addresses, serving
 from nameplate.demo.shop import build_shop, read_truth
-from nameplate.engine import Shard, run_stage
+from nameplate.engine import LocalEngine, Shard
 from nameplate.errors import TeacherError
 from nameplate.names import Registry, build_registry
 from nameplate.progress import SilentProgress
@@ -87,7 +87,7 @@ def run(
     table = rows if rows is not None else world.rows
     shards = [Shard(index, partial(table.slice, start, 50)) for index, start in enumerate(range(0, table.num_rows, 50))]
     tables = StageTables(folder / "caption", "caption")
-    outcome = run_stage(stage, shards, tables=tables, progress=SilentProgress())
+    outcome = LocalEngine().run(stage, shards, tables=tables, progress=SilentProgress())
     return tables, outcome.details
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from nameplate.engine import Shard, run_stage
+from nameplate.engine import LocalEngine, Shard
 from nameplate.names import NameEntry, Registry
 from nameplate.progress import SilentProgress
 from nameplate.recipe import CleanSection
@@ -33,7 +33,7 @@ def clean(rows, folder: Path, **section):
     tables = StageTables(folder, "clean")
     table = pa.Table.from_pylist(rows, schema=SCHEMAS["caption"])
     stage = CleanStage(CleanSection(**section), registry=REGISTRY)
-    outcome = run_stage(stage, [Shard(0, lambda: table)], tables=tables, progress=SilentProgress())
+    outcome = LocalEngine().run(stage, [Shard(0, lambda: table)], tables=tables, progress=SilentProgress())
     return outcome, tables.read_kept().to_pylist(), tables.read_rejected().to_pylist()
 
 

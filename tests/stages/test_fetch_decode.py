@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageFile
 
-from nameplate.recipe import FetchSection
+from nameplate.recipe import FetchSection, ImageSection
 from nameplate.records import FetchStatus
 from nameplate.stages.fetch.decode import Decoded, decode, strict_pillow
 from nameplate.stages.fetch.result import LinkFailed
@@ -104,7 +104,7 @@ def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
 
 
 def test_a_bomb_warning_does_not_pass_when_the_recipe_allows_more_than_pillow() -> None:
-    section = FetchSection(max_pixels=200_000_000)
+    section = FetchSection(image=ImageSection(max_pixels=200_000_000))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert _decoded(_png_header(12_000, 8_000), section) is FetchStatus.TOO_MANY_PIXELS
@@ -112,9 +112,9 @@ def test_a_bomb_warning_does_not_pass_when_the_recipe_allows_more_than_pillow() 
 
 def test_the_limits_on_size_are_inclusive() -> None:
     data = _encoded(_picture(64, 48), "PNG")
-    assert isinstance(_decoded(data, FetchSection(min_side=48, max_pixels=64 * 48)), Decoded)
-    assert _decoded(data, FetchSection(min_side=49)) is FetchStatus.TOO_SMALL
-    assert _decoded(data, FetchSection(max_pixels=64 * 48 - 1)) is FetchStatus.TOO_MANY_PIXELS
+    assert isinstance(_decoded(data, FetchSection(image=ImageSection(min_side=48, max_pixels=64 * 48))), Decoded)
+    assert _decoded(data, FetchSection(image=ImageSection(min_side=49))) is FetchStatus.TOO_SMALL
+    assert _decoded(data, FetchSection(image=ImageSection(max_pixels=64 * 48 - 1))) is FetchStatus.TOO_MANY_PIXELS
 
 
 def test_the_size_is_the_one_after_orientation() -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nameplate.engine import run_stage
+from nameplate.engine import LocalEngine
 from nameplate.errors import InputError
 from nameplate.progress import SilentProgress
 from nameplate.recipe import NameSection, TableSection
@@ -30,7 +30,7 @@ def ingest(path: Path, out: Path, **section: object) -> StageTables:
     stage = IngestStage(table, columns=columns, source=source, overrides=None, seen=seen)
     stage.prepare([])
     shards = source_shards(source, limit=table.limit)
-    outcome = run_stage(stage, shards, tables=tables, progress=SilentProgress())
+    outcome = LocalEngine().run(stage, shards, tables=tables, progress=SilentProgress())
     assert outcome.read == outcome.kept + sum(outcome.rejected.values())
     return tables
 
@@ -44,7 +44,7 @@ def csv_file(tmp_path: Path, body: str) -> Path:
 def test_nulls_are_found_and_reasons_given(tmp_path: Path) -> None:
     body = "Nike,http://a/1.jpg,Shoe,N1,red\nN.A.,http://a/2.jpg,Shoe,N2,red\nNike,N.A.,Shoe,N3,N.A.\n"
     tables = ingest(csv_file(tmp_path, body), tmp_path / "out")
-    assert tables.reasons() == {"missing_name": 1, "missing_url": 1}
+    assert tables.reasons() == {"missing_name": 1, "missing_image": 1}
     (row,) = tables.read_kept().to_pylist()
     assert (row["name"], row["row_id"], json.loads(row["attributes"])) == ("Nike", "00000002", {"color": "red"})
     details = tables.read_rejected()["detail"].to_pylist()

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nameplate.engine import run_stage
-from nameplate.engine.local import file_shards
+from nameplate.engine import LocalEngine, file_shards
 from nameplate.errors import InputError
 from nameplate.progress import SilentProgress
 from nameplate.recipe import SplitSection
@@ -52,7 +51,7 @@ def split(rows, folder: Path, *, size=50, **section):
     stage = SplitStage(SplitSection(**section))
     stage.prepare(paths)
     tables = StageTables(folder / "out", "split")
-    outcome = run_stage(stage, file_shards(paths), tables=tables, progress=SilentProgress())
+    outcome = LocalEngine().run(stage, file_shards(paths), tables=tables, progress=SilentProgress())
     return outcome, tables.read_kept().to_pylist(), tables.read_rejected().to_pylist()
 
 

@@ -1,6 +1,20 @@
 """Where row stages run. The stage decides what becomes of a row; the engine only loops, times, counts and resumes."""
 
-from nameplate.engine.base import Moves, Shard, ShardResult, ShardStage, StageOutcome
-from nameplate.engine.local import run_stage
+from nameplate.engine.base import Engine, Moves, Shard, ShardResult, ShardStage, StageOutcome, file_shards
+from nameplate.engine.local import LocalEngine
+from nameplate.engine.services import Answers, Makers, Services, Shared
 
-__all__ = ["Moves", "Shard", "ShardResult", "ShardStage", "StageOutcome", "run_stage"]
+__all__ = [
+    "Answers",
+    "Engine",
+    "LocalEngine",
+    "Makers",
+    "Moves",
+    "Services",
+    "Shard",
+    "ShardResult",
+    "ShardStage",
+    "Shared",
+    "StageOutcome",
+    "file_shards",
+]

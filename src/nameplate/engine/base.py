@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nameplate.progress import Advance
+from nameplate.engine.services import LocalServices, Makers, Services
+from nameplate.progress import Advance, Progress
 from nameplate.records import SCHEMAS, StageName, rejected_schema
 from nameplate.store.tables import StageTables
 
@@ -29,15 +31,20 @@ class Shard:
     @classmethod
     def of_file(cls, index: int, path: Path) -> Shard:
         """A shard that lies in a Parquet file."""
-        return cls(index, lambda: pq.read_table(path))
+        return cls(index, partial(pq.read_table, path))
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What became of a shard's rows: read = kept + rejected."""
+    """What became of a shard's rows: read = kept + rejected.
+
+    `figures` are counts of how the work went (requests, latencies): written beside the shard, not into its tables, so
+    that the tables depend on the rows alone.
+    """
 
     kept: pa.Table
     rejected: pa.Table
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,37 @@ class StageOutcome:
 
 
 class ShardStage(ABC):
-    """A row stage. Subclasses set `name` and write `run_shard`; the other hooks are for whole-table questions."""
+    """A row stage. Subclasses set `name` and write `run_shard`; the other hooks are for whole-table questions.
+
+    A stage that `distributes` may be pickled after `prepare` and run in other processes: what it opens, it opens in
+    `run_shard`, and what its workers must share, it reaches by `services`.
+    """
 
     name: ClassVar[StageName]
+    distributes: ClassVar[bool] = False
+    """Whether shards may run in other processes, in any order."""
+    shards_at_once: ClassVar[int] = 1
+    """How many shards one process runs at once, in threads; more than one where a shard's last rows only wait."""
+    _services: Services | None = None
+
+    @property
+    def services(self) -> Services:
+        """What this worker shares with the others; of this process alone unless an engine says otherwise."""
+        if self._services is None:
+            self._services = LocalServices(self.shared())
+        return self._services
+
+    def serve(self, services: Services) -> None:
+        """Be given the services of an engine, before the first shard."""
+        self._services = services
+
+    def shared(self) -> Makers:
+        """Objects of which all workers use one copy; their methods are coroutines."""
+        return {}
+
+    def journals(self) -> Sequence[Path]:
+        """Journals that `run_shard` opens."""
+        return ()
 
     def prepare(self, inputs: Sequence[Path]) -> None:  # noqa: B027  # a hook that most stages do not need
         """Look at all input shards before the first one runs."""
@@ -61,6 +96,9 @@ class ShardStage(ABC):
     @abstractmethod
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
         """Decide for each row; call `advance(n)` as rows get done. Must be repeatable after a crash."""
+
+    def close(self) -> None:  # noqa: B027  # a hook that most stages do not need
+        """Let go of what `run_shard` opened; shards that still run end with an error. May be called twice."""
 
     def second_look(self, tables: StageTables) -> Moves:
         """Reject kept rows that only the finished table shows to be bad."""
@@ -70,9 +108,55 @@ class ShardStage(ABC):
         """Write what belongs to the whole stage and return its own figures."""
         return {}
 
-    def result(self, kept: Sequence[dict[str, Any]], rejected: Sequence[dict[str, Any]]) -> ShardResult:
+    def result(
+        self,
+        kept: Sequence[dict[str, Any]],
+        rejected: Sequence[dict[str, Any]],
+        figures: dict[str, Any] | None = None,
+    ) -> ShardResult:
         """Build a result from rows as dicts; rejected ones carry `reason` and `detail`."""
         return ShardResult(
             pa.Table.from_pylist(list(kept), schema=SCHEMAS[self.name]),
             pa.Table.from_pylist(list(rejected), schema=rejected_schema(self.name)),
+            figures or {},
         )
+
+
+class Engine(Protocol):
+    """Where the shards of a stage run."""
+
+    def run(
+        self, stage: ShardStage, inputs: Iterable[Shard], *, tables: StageTables, progress: Progress, total: int | None
+    ) -> StageOutcome:
+        """Run `stage` over `inputs` and write `tables`.
+
+        Args:
+            stage: decides for each row.
+            inputs: the shards; a finished one is not loaded again.
+            tables: where the stage's shards are written.
+            progress: shows how far it is.
+            total: number of rows to come, if known.
+        """
+        ...
+
+
+def run_one_shard(stage: ShardStage, shard: Shard, tables: StageTables, advance: Advance) -> None:
+    """Load a shard, decide its rows, check that none is lost, and write it."""
+    rows = shard.load()
+    result = stage.run_shard(rows, advance)
+    accounted = result.kept.num_rows + result.rejected.num_rows
+    assert accounted == rows.num_rows, f"{stage.name}: read {rows.num_rows} rows, accounted for {accounted}"
+    tables.write(shard.index, result.kept, result.rejected, result.figures)
+
+
+def complete(stage: ShardStage, tables: StageTables) -> StageOutcome:
+    """After the last shard: the whole table is looked at, and the rows are counted."""
+    tables.move_to_rejected(stage.second_look(tables))
+    details = stage.finish(tables)
+    kept, rejected = tables.num_kept(), tables.reasons()
+    return StageOutcome(read=kept + sum(rejected.values()), kept=kept, rejected=rejected, details=details)
+
+
+def file_shards(paths: Iterable[Path]) -> list[Shard]:
+    """The kept shards of the stage before, under the same indices."""
+    return [Shard.of_file(int(path.stem.removeprefix("part-")), path) for path in paths]

@@ -1,50 +1,77 @@
-"""Run a row stage in the caller's process, shard by shard, skipping the shards that are already there."""
+"""Run a row stage in the caller's process, skipping the shards that are already there. No daemon, no port."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import pyarrow.parquet as pq
 
-from nameplate.engine.base import Shard, ShardStage, StageOutcome
-from nameplate.progress import Progress, bar
+from nameplate.engine.base import Shard, ShardStage, StageOutcome, complete, run_one_shard
+from nameplate.engine.services import LocalServices
+from nameplate.progress import Advance, Progress, bar
 from nameplate.store.tables import StageTables
 
 
-def run_stage(
-    stage: ShardStage, inputs: Iterable[Shard], *, tables: StageTables, progress: Progress, total: int | None = None
-) -> StageOutcome:
-    """Run `stage` over `inputs` and write `tables`.
+class LocalEngine:
+    """The caller's own process."""
 
-    Args:
-        stage: decides for each row.
-        inputs: the shards; a finished one is not loaded again.
-        tables: where the stage's shards are written.
-        progress: shows how far it is.
-        total: number of rows to come, if known.
-    """
-    with bar(progress, stage.name, total) as advance:
-        for shard in inputs:
-            if tables.is_finished(shard.index):
-                advance(_rows_of(tables, shard.index))
-                continue
-            rows = shard.load()
-            result = stage.run_shard(rows, advance)
-            accounted = result.kept.num_rows + result.rejected.num_rows
-            assert accounted == rows.num_rows, f"{stage.name}: read {rows.num_rows} rows, accounted for {accounted}"
-            tables.write(shard.index, result.kept, result.rejected)
-    tables.move_to_rejected(stage.second_look(tables))
-    details = stage.finish(tables)
-    kept, rejected = tables.num_kept(), tables.reasons()
-    return StageOutcome(read=kept + sum(rejected.values()), kept=kept, rejected=rejected, details=details)
+    def run(
+        self,
+        stage: ShardStage,
+        inputs: Iterable[Shard],
+        *,
+        tables: StageTables,
+        progress: Progress,
+        total: int | None = None,
+    ) -> StageOutcome:
+        """Run `stage` over `inputs` and write `tables`; see `Engine.run`."""
+        stage.serve(LocalServices(stage.shared()))
+        try:
+            with bar(progress, stage.name, total) as advance:
+                _run_shards(stage, inputs, tables, advance)
+        finally:
+            stage.close()
+        return complete(stage, tables)
 
 
-def file_shards(paths: Iterable[Path]) -> list[Shard]:
-    """The kept shards of the stage before, under the same indices."""
-    return [Shard.of_file(int(path.stem.removeprefix("part-")), path) for path in paths]
-
-
-def _rows_of(tables: StageTables, index: int) -> int:
+def rows_of(tables: StageTables, index: int) -> int:
+    """Rows of a finished shard, from the files' footers."""
     paths = (tables.kept_path(index), tables.rejected_path(index))
     return sum(pq.read_metadata(path).num_rows for path in paths)
+
+
+def _run_shards(stage: ShardStage, inputs: Iterable[Shard], tables: StageTables, advance: Advance) -> None:
+    if stage.shards_at_once == 1:
+        for shard in _unfinished(inputs, tables, advance):
+            run_one_shard(stage, shard, tables, advance)
+        return
+    running: set[Future[None]] = set()
+    with ThreadPoolExecutor(stage.shards_at_once, f"{stage.name}-shard") as threads:
+        try:
+            for shard in _unfinished(inputs, tables, advance):
+                running.add(threads.submit(run_one_shard, stage, shard, tables, advance))
+                if len(running) == stage.shards_at_once:
+                    running = _after_one(running)
+            while running:
+                running = _after_one(running)
+        except BaseException:
+            # Ctrl-C or a failed shard: the others are told to stop, or leaving the pool would wait for them.
+            stage.close()
+            raise
+
+
+def _after_one(running: set[Future[None]]) -> set[Future[None]]:
+    """Wait until a shard is done; its error is ours."""
+    done, others = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        future.result()
+    return others
+
+
+def _unfinished(inputs: Iterable[Shard], tables: StageTables, advance: Advance) -> Iterable[Shard]:
+    for shard in inputs:
+        if tables.is_finished(shard.index):
+            advance(rows_of(tables, shard.index))
+        else:
+            yield shard

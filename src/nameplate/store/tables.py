@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nameplate.records import SCHEMAS, StageName, rejected_schema
-from nameplate.store.files import replacing
+from nameplate.store.files import replacing, write_json
 
 
 class StageTables:
@@ -27,18 +30,29 @@ class StageTables:
         """File of the rejected rows of shard `index`."""
         return self.folder / "rejected" / f"part-{index:05d}.parquet"
 
+    def figures_path(self, index: int) -> Path:
+        """File of how the work on shard `index` went."""
+        return self.folder / "figures" / f"part-{index:05d}.json"
+
     def is_finished(self, index: int) -> bool:
         """Whether the shard was written whole. The kept file is written last, so it decides."""
         return self.kept_path(index).exists()
 
-    def write(self, index: int, kept: pa.Table, rejected: pa.Table) -> None:
-        """Write one shard: rejected rows first, then the kept rows, each in one step."""
+    def write(self, index: int, kept: pa.Table, rejected: pa.Table, figures: dict[str, Any] | None = None) -> None:
+        """Write one shard: figures if any, rejected rows, then the kept rows, each in one step."""
+        if figures:
+            write_json(self.figures_path(index), figures)
         _write(self.rejected_path(index), rejected.cast(rejected_schema(self.stage)))
         _write(self.kept_path(index), kept.cast(SCHEMAS[self.stage]))
 
     def kept_paths(self) -> list[Path]:
         """Files of kept rows, in order."""
         return sorted(self.folder.glob("part-*.parquet"))
+
+    def figures(self) -> Iterator[dict[str, Any]]:
+        """How the work on each shard went, in order, for the shards that say so."""
+        for path in sorted((self.folder / "figures").glob("part-*.json")):
+            yield json.loads(path.read_text(encoding="utf-8"))
 
     def read_kept(self) -> pa.Table:
         """All kept rows."""

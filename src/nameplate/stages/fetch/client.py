@@ -110,7 +110,7 @@ class LinkClient:
 
     async def fetch(self, link: Link) -> LinkResult:
         """Ask until the link has ended: with a kept image, a final failure, or one try too many."""
-        watch = _Stopwatch(self._section.total_timeout_seconds)
+        watch = _Stopwatch(self._section.clocks.total_seconds)
         for attempt in count(1):
             try:
                 return await self._try(link, watch, attempt)
@@ -154,8 +154,8 @@ class LinkClient:
         section = self._section
         clocks = aiohttp.ClientTimeout(
             total=seconds,
-            sock_connect=section.connect_timeout_seconds,
-            sock_read=section.read_timeout_seconds,
+            sock_connect=section.clocks.connect_seconds,
+            sock_read=section.clocks.read_seconds,
         )
         http_status: int | None = None
         try:
@@ -252,7 +252,7 @@ def _cause(error: aiohttp.ClientError | TimeoutError, section: FetchSection) -> 
 
 def _which_clock(error: TimeoutError, section: FetchSection) -> str:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection within {section.connect_timeout_seconds:g} s"
+        return f"no connection within {section.clocks.connect_seconds:g} s"
     if isinstance(error, aiohttp.SocketTimeoutError):
-        return f"nothing came for {section.read_timeout_seconds:g} s"
-    return f"not finished within {section.total_timeout_seconds:g} s"
+        return f"nothing came for {section.clocks.read_seconds:g} s"
+    return f"not finished within {section.clocks.total_seconds:g} s"

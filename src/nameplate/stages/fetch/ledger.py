@@ -54,7 +54,7 @@ class LinkLedger:
         self._images = images
         self._section = section
         self._run_id = run_id
-        self._limits = fingerprint(section.max_bytes, section.max_pixels, section.min_side, section.allow_networks)
+        self._limits = fingerprint(section.max_bytes, section.image, section.allow_networks)
 
     def recall(self, url: str) -> LinkResult | None:
         """How the link ended before; none: it must be asked."""

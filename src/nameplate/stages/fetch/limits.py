@@ -24,9 +24,9 @@ def judge_size(width: int, height: int, section: FetchSection) -> None:
     Raises:
         LinkFailed: `too_many_pixels` or `too_small`.
     """
-    if width * height > section.max_pixels:
-        detail = f"{width} x {height} pixels, more than fetch.max_pixels ({section.max_pixels})"
+    if width * height > section.image.max_pixels:
+        detail = f"{width} x {height} pixels, more than fetch.image.max_pixels ({section.image.max_pixels})"
         raise LinkFailed(FetchStatus.TOO_MANY_PIXELS, detail)
-    if min(width, height) < section.min_side:
-        detail = f"{width} x {height} pixels, a side under fetch.min_side ({section.min_side})"
+    if min(width, height) < section.image.min_side:
+        detail = f"{width} x {height} pixels, a side under fetch.image.min_side ({section.image.min_side})"
         raise LinkFailed(FetchStatus.TOO_SMALL, detail)

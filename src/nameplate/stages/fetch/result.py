@@ -89,7 +89,6 @@ class LinkResult:
             "image_bytes": image.num_bytes if image else None,
             "http_status": self.http_status,
             "fetch_attempts": self.attempts,
-            "fetch_ms": self.ms,
         }
 
 

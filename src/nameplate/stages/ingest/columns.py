@@ -24,7 +24,7 @@ PRESETS: dict[str, dict[str, str]] = {
 class ColumnMap:
     """Column names by meaning; None: the table has no such column."""
 
-    name: str
+    name: str | None
     image: str
     id: str | None = None
     title: str | None = None

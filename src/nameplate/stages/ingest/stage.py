@@ -70,7 +70,7 @@ class IngestStage(ShardStage):
                 spellings[name] += 1
         if num_rows == 0:
             raise InputError(str(self._source.path), found="a header and no rows", expected="at least one row")
-        if not spellings:
+        if self._columns.name is not None and not spellings:
             raise InputError(
                 str(self._source.path),
                 found=f"column '{self._columns.name}' holds no name in any row",
@@ -88,7 +88,7 @@ class IngestStage(ShardStage):
             reason, detail = self._reason(row, raw)
             if reason is None:
                 self._seen.add(row["row_id"])
-                kept.append(row)
+                kept.append({**row, "name": row["name"] or ""})
             else:
                 rejected.append({**row, "name": row["name"] or "", "reason": reason, "detail": detail})
             advance(1)
@@ -120,10 +120,10 @@ class IngestStage(ShardStage):
         if raw["problem"] is not None:
             return IngestReason.MALFORMED, raw["problem"]
         where = f"line {raw['line']}"
-        if row["name"] is None:
+        if self._columns.name is not None and row["name"] is None:
             return IngestReason.MISSING_NAME, f"{where}: '{self._columns.name}' holds no name"
         if row["image_url"] is None:
-            return IngestReason.MISSING_URL, f"{where}: '{self._columns.image}' is empty"
+            return IngestReason.MISSING_IMAGE, f"{where}: '{self._columns.image}' is empty"
         if row["row_id"] in self._seen:
             return IngestReason.DUPLICATE_ID, f"{where}: id '{row['row_id']}' stands above already"
         return None, ""

@@ -1,18 +1,11 @@
-"""The recipe: one YAML page is the experiment. Sections are frozen values; unknown keys are errors."""
+"""The sections of a recipe: frozen values, each field with its purpose, its unit and what means "off"."""
 
 from __future__ import annotations
 
-import difflib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from nameplate.errors import RecipeError
 from nameplate.records import ComponentName
 
 PromptName = Literal["short", "detail", "name"]
@@ -28,15 +21,19 @@ class TableSection(Section):
     """Where the product table is and how its columns are called."""
 
     source: str
-    """Path of a CSV, TSV, JSON Lines or Parquet file."""
-    preset: Literal["dbq"] | None = None
-    """Column names of a known family of tables; the fields below override it."""
+    """A table (CSV, TSV, JSON Lines, Parquet, Arrow), a folder of images, WebDataset tars, hf://datasets/OWNER/NAME."""
+    preset: str | None = None
+    """Layout of a known data set (`nameplate presets` lists them); the fields below override it."""
     id: str | None = None
-    """Column that identifies a row; none: the row's place in the file."""
+    """Column that identifies a row; none: the row's place in the table."""
     image: str | None = None
-    """Column with the image link."""
+    """Column with the image: a link, the bytes themselves, or a file's path."""
+    image_root: str | None = None
+    """Folder that paths in the image column start from and may not leave; none: paths are not followed."""
     title: str | None = None
     """Column with the product's title."""
+    text: str | None = None
+    """Column with a caption or description that the table already has."""
     code: str | None = None
     """Column with the product code, used to keep variants of one product in one split."""
     category: str | None = None
@@ -52,39 +49,65 @@ class TableSection(Section):
 class NameSection(Section):
     """Which attribute the model shall learn to name."""
 
-    column: str = "brand"
-    """Column with the name."""
+    column: str | None = "brand"
+    """Column with the name; none: the rows have no name, which is enough up to `split`."""
     registry: str | None = None
     """YAML file with display forms and aliases; none: made from the column."""
+
+
+class ClockSection(Section):
+    """Three clocks for one try of one link."""
+
+    connect_seconds: float = Field(5.0, gt=0)
+    """Longest time to connect."""
+    read_seconds: float = Field(15.0, gt=0)
+    """Longest time between two pieces of a body."""
+    total_seconds: float = Field(30.0, gt=0)
+    """Longest time for one try, from connecting to the last byte, redirects included."""
+
+
+class ImageSection(Section):
+    """Which images are kept, and in what form. The store holds upright 8-bit sRGB without transparency."""
+
+    max_pixels: int = Field(50_000_000, gt=0)
+    """Largest image that is decoded (width x height)."""
+    min_side: int = Field(32, ge=1)
+    """Shortest side, in pixels, that is kept."""
+    max_aspect: float = Field(20.0, ge=1)
+    """Longest side over shortest side that is kept."""
+    longest_side: int | None = Field(None, ge=32)
+    """Images with a longer side are made smaller to it; none: kept at their size."""
+    matte: str = Field("#ffffff", pattern=r"^#[0-9a-fA-F]{6}$")
+    """Colour behind transparent pixels, as #rrggbb."""
 
 
 class FetchSection(Section):
     """How images are fetched, and what is refused."""
 
-    total_timeout_seconds: float = Field(30.0, gt=0)
-    """Longest time for one try, from connecting to the last byte."""
-    connect_timeout_seconds: float = Field(5.0, gt=0)
-    """Longest time to connect."""
-    read_timeout_seconds: float = Field(15.0, gt=0)
-    """Longest time between two pieces of a body."""
+    clocks: ClockSection = ClockSection()
+    """How long a link may take."""
+    image: ImageSection = ImageSection()
+    """What an image must be."""
     max_bytes: int = Field(25_000_000, gt=0)
     """Largest body that is read."""
-    max_pixels: int = Field(50_000_000, gt=0)
-    """Largest image that is decoded (width x height)."""
-    min_side: int = Field(32, ge=1)
-    """Shortest side, in pixels, that is kept."""
     concurrency: int = Field(64, ge=1)
     """Most requests under way at once."""
     per_host: int = Field(4, ge=1)
-    """Most requests under way at once to one host."""
+    """Most requests under way at once to one host; after trouble it is fewer for a while."""
     max_attempts: int = Field(3, ge=1)
     """Most tries of one link, when trying again can help."""
     allow_networks: tuple[str, ...] = ()
     """Networks (CIDR) that may be fetched from although they are not public; empty: public addresses only."""
+    permitted_hosts: tuple[str, ...] = ()
+    """Hosts whose owner lets you take the images: robots.txt and X-Robots-Tag are not asked there."""
+    referer: bool = False
+    """After a 403, try once more with the product's page as Referer."""
     placeholder_min_products: int = Field(5, ge=2)
     """An image shared by so many different products is a placeholder."""
+    keep_failures_days: float = Field(30.0, ge=0)
+    """A final failure is believed for so long; then the link is asked again."""
     user_agent: str = "nameplate/0.1 (+https://github.com/nameplate/nameplate)"
-    """How we introduce ourselves to hosts."""
+    """How we introduce ourselves to hosts; a web address or mail address lets them reach you."""
 
 
 class TeacherSection(Section):
@@ -126,6 +149,8 @@ class CaptionSection(Section):
     """The server."""
     sampling: SamplingSection = SamplingSection()
     """Its sampling."""
+    source: Literal["teacher", "table"] = "teacher"
+    """teacher: asked for every image; table: the captions stand in `table.text` and nobody is asked."""
     prompt: str = "Describe this product in detail. Its brand is {name}; name the brand in the first sentence."
     """The question; {name} and {title} are filled from the row."""
 
@@ -158,6 +183,8 @@ class SplitSection(Section):
     """Examples for the final number."""
     code_prefix: int | None = Field(None, ge=1)
     """So many first characters of the product code identify a product; none: the whole code."""
+    near_bits: int | None = Field(2, ge=0, le=8)
+    """Images of one name whose perceptual hashes differ in at most so many of 64 bits stay together; none: off."""
     seed: int = 0
     """Same seed, same splits."""
 
@@ -272,128 +299,3 @@ class Recipe(Section):
     """Scoring it."""
     report: ReportSection = ReportSection()
     """Showing it."""
-
-
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe with what it extends, apply `section.field=value` overrides, and check every key.
-
-    Relative paths (`table.source`, `name.registry`, `store`, a local `model.base`) start at the recipe's folder.
-
-    Raises:
-        RecipeError: the file is missing or malformed, or a key or value is not known.
-    """
-    tree = _read_tree(path, seen=())
-    for override in overrides:
-        _apply_override(tree, override)
-    return build_recipe(tree, where=str(path))
-
-
-def build_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
-    """Check a parsed recipe.
-
-    Raises:
-        RecipeError: with the place, what was found, and the nearest known key.
-    """
-    try:
-        return Recipe.model_validate(tree)
-    except ValidationError as error:
-        raise _explain(error, where) from None
-
-
-def dump_recipe(recipe: Recipe) -> str:
-    """The recipe as YAML, every field written out."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    path = path.resolve()
-    if path in seen:
-        raise RecipeError(str(path), found="it extends itself", fix="remove the circle of 'extends'")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError(str(path), found="no such recipe", fix="check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(str(path), found=f"cannot be read ({error})", expected="a YAML file in UTF-8") from None
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        line = f" line {place.line + 1}" if place is not None else ""
-        problem = getattr(error, "problem", None) or "malformed"
-        raise RecipeError(f"{path}{line}", found=f"not YAML: {problem}") from None
-    if not isinstance(tree, dict):
-        raise RecipeError(str(path), found="not a mapping", expected="sections such as 'table:' and 'train:'")
-    _anchor_paths(tree, path.parent)
-    parent = tree.pop("extends", None)
-    if parent is None:
-        return tree
-    return _merge(_read_tree(path.parent / str(parent), (*seen, path)), tree)
-
-
-def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
-    """Make relative local paths absolute, so that a recipe means the same from any working directory."""
-    for section, field in (("table", "source"), ("name", "registry"), ("model", "base")):
-        part = tree.get(section)
-        if not isinstance(part, dict) or not isinstance(part.get(field), str) or "://" in part[field]:
-            continue
-        local = folder / part[field]
-        # A Hub id such as OWNER/NAME stays as it is unless a folder of that name stands beside the recipe.
-        if section != "model" or local.exists():
-            part[field] = str(local.resolve())
-    if isinstance(tree.get("store"), str):
-        tree["store"] = str((folder / tree["store"]).resolve())
-
-
-def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _apply_override(tree: dict[str, Any], override: str) -> None:
-    name, sign, text = override.partition("=")
-    keys = name.strip().split(".")
-    if not sign or not all(keys):
-        raise RecipeError(f"--set {override}", found="not an assignment", expected="section.field=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    node = tree
-    for key in keys[:-1]:
-        child = node.setdefault(key, {})
-        if not isinstance(child, dict):
-            raise RecipeError(f"--set {override}", found=f"'{key}' is a value", expected="a section")
-        node = child
-    node[keys[-1]] = value
-
-
-def _explain(error: ValidationError, where: str) -> RecipeError:
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "recipe"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
-        fix = f"did you mean '{near[0]}'?" if near else ""
-        return RecipeError(f"{where}: {place}", found="unknown key", expected="one of " + ", ".join(known), fix=fix)
-    if first["type"] == "missing":
-        return RecipeError(f"{where}: {place}", found="missing", fix=f"add '{place}: ...'")
-    found = json.dumps(first.get("input"), ensure_ascii=False, default=str)
-    if len(found) > 80:
-        found = found[:77] + "..."
-    expected = first["msg"].removeprefix("Value error, ")
-    return RecipeError(f"{where}: {place}", found=f"{found} is not accepted", expected=expected)
-
-
-def _known_keys(path: Sequence[int | str]) -> list[str]:
-    section: type[BaseModel] = Recipe
-    for key in path:
-        field: FieldInfo | None = section.model_fields.get(str(key))
-        annotation = field.annotation if field is not None else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)
