@@ -5,6 +5,8 @@ from __future__ import annotations
 from nameplate import records
 from nameplate.models.prompts import PROMPTS
 from nameplate.recipe import Recipe, Section
+from nameplate.stages.ingest import PRESETS
+from nameplate.stages.ingest.presets import Concern, TextRule
 
 FIELDS = {
     "table": "source preset id image image_root title text code category page null_values limit",
@@ -15,7 +17,10 @@ FIELDS = {
         "placeholder_min_products keep_failures_days user_agent"
     ),
     "caption": "teacher sampling source prompt",
-    "clean": "language require_name min_words max_words loop_min_repeats ngram_cover",
+    "clean": (
+        "language require_name min_words max_words loop_min_repeats ngram_cover few_words counting foreign_letters "
+        "shared_by"
+    ),
     "split": "min_per_name validation test code_prefix near_bits seed",
     "model": "base max_tiles",
     "train": (
@@ -35,13 +40,28 @@ CODES = {
     ),
     "CaptionReason": "no_answer",
     "CleanReason": (
-        "empty refusal garbled mojibake tail_loop sentence_repeat ngram_cover few_words counting wrong_script "
-        "no_whole_sentence too_short too_long name_absent name_ambiguous other_name"
+        "empty refusal leaked wrapped garbled mojibake tail_loop inner_loop sentence_repeat ngram_cover few_words "
+        "counting word_salad wrong_script wrong_language no_whole_sentence too_short too_long name_absent "
+        "name_ambiguous other_name shared_text"
     ),
-    "Repair": "trimmed_to_sentence dropped_repeated_sentence canonical_name collapsed_whitespace",
+    "Repair": (
+        "fixed_encoding unwrapped collapsed_whitespace trimmed_to_sentence dropped_repeated_sentence canonical_name"
+    ),
     "NameVerdict": "exact case_variant diacritic_variant alias ambiguous other_name absent",
     "SplitReason": "rare_name",
 }
+
+PRESET_NAMES = (
+    "dbq dbq-bottega-us dbq-burberry-uae dbq-gucci-au dbq-matches-fr dbq-mytheresa-fr conceptual-captions coyo-hd "
+    "humancaption-hq pixmo-cap pokemon-cards text-to-image-2m groundcap amazon-vlm takara-captions appleflair-blip "
+    "cool-images manfaclens antzet-clothes"
+)
+
+
+def test_presets() -> None:
+    assert " ".join(PRESETS) == PRESET_NAMES
+    assert " ".join(TextRule) == "strip_tags undouble_quotes drop_none"
+    assert " ".join(Concern) == "non_commercial share_alike no_derivatives unknown"
 
 
 def test_recipe_fields() -> None:

@@ -5,6 +5,7 @@
     |-- InputError                 a table, column, registry or image source is not as expected
     |-- RunDirectoryError          the run directory is in use, unwritable or out of space
     |-- TeacherError               the teacher is not there, refuses the key, or goes bad as a whole
+    |-- EngineError                the engine is not installed, not reachable, or its workers are gone
     |-- ModelError                 a model cannot be loaded, or a policy does nothing
     `-- TrainingError              training cannot start or go on
 
@@ -64,6 +65,10 @@ class RunDirectoryError(NameplateError):
 
 class TeacherError(NameplateError):
     """The teacher is not there, refuses the key, or goes bad as a whole."""
+
+
+class EngineError(NameplateError):
+    """The engine is not installed, not reachable, or its workers are gone."""
 
 
 class ModelError(NameplateError):

@@ -15,19 +15,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nameplate.engine import Engine, LocalEngine, ShardStage, StageOutcome, file_shards
 from nameplate.errors import InputError
-from nameplate.names import NORMALISER_VERSION, Registry
+from nameplate.names import MATCHER_VERSION, NORMALISER_VERSION, Registry
 from nameplate.progress import Progress, SilentProgress
-from nameplate.recipe import Recipe, dump_recipe
+from nameplate.recipe import Recipe, check_choices, dump_recipe
 from nameplate.records import STAGES, StageName
 from nameplate.store.files import write_json, write_text
 from nameplate.store.fingerprint import file_fingerprint, fingerprint
 from nameplate.store.manifest import StageRecord
 from nameplate.store.memory import forget_peak, peak_bytes
 from nameplate.store.rundir import RunDirectory
+from nameplate.store.tables import StageTables
 from nameplate.summary import RunSummary
+
+if TYPE_CHECKING:
+    from nameplate.stages.fetch import AskedAgain, LinkCheck
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,61 @@ class Pipeline:
         Raises:
             NameplateError: with one clear paragraph; the same call continues later.
         """
+        check_choices(self.recipe, until=until)
         with self.run_directory.locked():
-            write_text(self.run_directory.root / "recipe.yaml", dump_recipe(self.recipe))
-            above = ""
-            trains = STAGES.index(until) >= STAGES.index("train")
-            for step in self.steps():
-                if step.name == "fetch" and trains:
-                    # A model that is not there should be known before a million images are fetched.
-                    self._base_fingerprint()
-                above = fingerprint(step.name, step.depends_on, above)
-                if not self.run_directory.manifest.is_done(step.name, above):
-                    self._run_step(step, above)
-                if step.name == until:
-                    return
+            self._bring_up(until)
+
+    def check_links(self, num_rows: int) -> LinkCheck:
+        """Ask for the images of a few rows, drawn by chance, and say what that means for the table.
+
+        Runs `ingest` if it is stale; what was asked is in the ledger, and `fetch` will not ask for it again.
+        """
+        from nameplate.stages.fetch import FetchStage, check_links, impatient
+
+        run, section = self.run_directory, self.recipe.fetch
+        with run.locked():
+            self._bring_up("ingest")
+            stage = FetchStage(impatient(section), images=run.images, journal=run.fetch_journal)
+            return check_links(stage, run.tables("ingest"), section=section, num_rows=num_rows)
+
+    def fetch_again(self) -> AskedAgain | None:
+        """Ask again for images that were not there when `fetch` was done, and finish `fetch` if it was not: then None.
+
+        What follows `fetch` is cleared only when rows came back; checkpoints are set aside then, never deleted.
+        """
+        from nameplate.stages.fetch import FetchStage, ask_again, merge_back
+
+        run, section = self.run_directory, self.recipe.fetch
+        with run.locked():
+            if self._bring_up("fetch"):
+                return None
+            tables, aside = run.tables("fetch"), StageTables(run.folder("fetch") / "again", "fetch")
+            stage = FetchStage(section, images=run.images, journal=run.fetch_journal)
+            asked = ask_again(stage, tables, engine=self.engine, progress=self.progress, aside=aside)
+            if asked.came_back:
+                self._clear("caption", because=f"{asked.came_back:,} rows have an image now")
+            manifest = run.manifest
+            manifest.put("fetch", manifest.stages["fetch"].model_copy(update={"status": "running"}))
+            merge_back(tables, aside=aside, inputs=run.tables("ingest"))
+            self._bring_up("fetch")
+            return asked
+
+    def _bring_up(self, until: StageName) -> bool:
+        """Run what is stale, up to `until`; says whether `until` itself was."""
+        write_text(self.run_directory.root / "recipe.yaml", dump_recipe(self.recipe))
+        above = ""
+        trains = STAGES.index(until) >= STAGES.index("train")
+        for step in self.steps():
+            if step.name == "fetch" and trains:
+                # A model that is not there should be known before a million images are fetched.
+                self._base_fingerprint()
+            above = fingerprint(step.name, step.depends_on, above)
+            stale = not self.run_directory.manifest.is_done(step.name, above)
+            if stale:
+                self._run_step(step, above)
+            if step.name == until:
+                return stale
+        raise AssertionError(f"no step {until}")
 
     def steps(self) -> Iterator[Step]:
         """The story of a run. A room is entered when its turn comes, so that no step imports what it does not need."""
@@ -112,21 +159,32 @@ class Pipeline:
         )
 
     def _ingest(self) -> Step:
-        from nameplate.stages.ingest import VERSION, IngestStage, map_columns, open_source, source_shards
+        from nameplate.stages.ingest import VERSION, IngestStage, map_columns, open_source
 
         recipe, tables = self.recipe, self.run_directory.tables("ingest")
-        source = open_source(Path(recipe.table.source))
+        source = open_source(recipe.table.source)
         overrides = Path(recipe.name.registry) if recipe.name.registry is not None else None
         if overrides is not None and not overrides.exists():
             raise InputError(str(overrides), found="no such registry", fix="check name.registry in the recipe")
 
         def run() -> StageOutcome:
-            columns = map_columns(recipe.table, recipe.name, columns=source.columns)
-            seen = set(tables.read_kept()["row_id"].to_pylist())
-            stage = IngestStage(recipe.table, columns=columns, source=source, overrides=overrides, seen=seen)
+            columns = map_columns(recipe.table, recipe.name, source=source)
+            for note in columns.notes:
+                self.progress.note(f"ingest: {note}")
+            if recipe.caption.source == "table" and columns.text is None:
+                raise InputError(source.name, found="no column with captions", fix="set caption.source: teacher")
+            stage = IngestStage(
+                recipe.table,
+                columns=columns,
+                source=source,
+                overrides=overrides,
+                images=self.run_directory.images,
+                tables=tables,
+            )
             stage.prepare([])
-            shards = source_shards(source, limit=recipe.table.limit)
-            return LocalEngine().run(stage, shards, tables=tables, progress=self.progress)
+            shards, total = stage.shards(), stage.num_rows
+            outcome = LocalEngine().run(stage, shards, tables=tables, progress=self.progress, total=total)
+            return self._some_left(stage, outcome)
 
         content = (source.fingerprint(), file_fingerprint(overrides) if overrides is not None else None)
         # Where the file lies is no part of the result; what is in it is.
@@ -144,9 +202,11 @@ class Pipeline:
         )
 
     def _caption(self) -> Step:
-        from nameplate.stages.caption import VERSION, CaptionStage
+        from nameplate.stages.caption import TABLE_VERSION, VERSION, CaptionStage, TableCaptionStage
 
         run, section = self.run_directory, self.recipe.caption
+        if section.source == "table":
+            return Step("caption", (TABLE_VERSION, "table"), lambda: self._run_rows(TableCaptionStage(), "fetch"))
         return Step(
             "caption",
             (VERSION, section),
@@ -159,11 +219,12 @@ class Pipeline:
     def _clean(self) -> Step:
         from nameplate.stages.clean import VERSION, CleanStage
 
-        section = self.recipe.clean
+        section, asked = self.recipe.clean, self.recipe.caption
+        prompt = asked.prompt if asked.source == "teacher" else ""
         return Step(
             "clean",
-            (VERSION, section),
-            lambda: self._run_rows(CleanStage(section, registry=self._registry()), "caption"),
+            (VERSION, MATCHER_VERSION, section, prompt),
+            lambda: self._run_rows(CleanStage(section, registry=self._registry(), prompt=prompt), "caption"),
         )
 
     def _split(self) -> Step:
@@ -200,7 +261,7 @@ class Pipeline:
             )
             return StageOutcome(read=rows, kept=rows, details={"selected": summary.selected})
 
-        return Step("score", (VERSION, recipe.score), score)
+        return Step("score", (VERSION, MATCHER_VERSION, recipe.score), score)
 
     def _report(self) -> Step:
         from nameplate.report import VERSION, write_report
@@ -218,6 +279,9 @@ class Pipeline:
     def _run_rows(self, stage: ShardStage, source: StageName) -> StageOutcome:
         """Run a row stage over the kept shards of the stage before."""
         paths = self.run_directory.tables(source).kept_paths()
+        if self.run_directory.tables(stage.name).num_kept() == 0:
+            # Finished shards that kept nothing may be those of a bad day: the journals know what need not be asked.
+            shutil.rmtree(self.run_directory.folder(stage.name), ignore_errors=True)
         stage.prepare(paths)
         engine = self.engine if stage.distributes else LocalEngine()
         outcome = engine.run(
@@ -227,6 +291,9 @@ class Pipeline:
             progress=self.progress,
             total=self.run_directory.tables(source).num_kept(),
         )
+        return self._some_left(stage, outcome)
+
+    def _some_left(self, stage: ShardStage, outcome: StageOutcome) -> StageOutcome:
         if outcome.kept == 0:
             reasons = ", ".join(f"{reason} {count}" for reason, count in outcome.rejected.items()) or "no rows came in"
             raise InputError(
@@ -257,12 +324,12 @@ class Pipeline:
         }
         manifest.put(step.name, record.model_copy(update=finished))
 
-    def _clear(self, stage: StageName) -> None:
+    def _clear(self, stage: StageName, *, because: str = "its inputs or settings have changed") -> None:
         """Forget what this stage and those after it made from other inputs; journals and images stay."""
         run = self.run_directory
         stale = STAGES[STAGES.index(stage) :]
         if any(name in run.manifest.stages for name in stale):
-            self.progress.note(f"{stage}: its inputs or settings have changed, so it and what follows is done again")
+            self.progress.note(f"{stage}: {because}, so it and what follows is done again")
         for name in stale:
             run.manifest.drop(name)
             if name == "train":

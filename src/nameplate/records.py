@@ -90,29 +90,37 @@ class CleanReason(StrEnum):
 
     EMPTY = "empty"
     REFUSAL = "refusal"
+    LEAKED = "leaked"
+    WRAPPED = "wrapped"
     GARBLED = "garbled"
     MOJIBAKE = "mojibake"
     TAIL_LOOP = "tail_loop"
+    INNER_LOOP = "inner_loop"
     SENTENCE_REPEAT = "sentence_repeat"
     NGRAM_COVER = "ngram_cover"
     FEW_WORDS = "few_words"
     COUNTING = "counting"
+    WORD_SALAD = "word_salad"
     WRONG_SCRIPT = "wrong_script"
+    WRONG_LANGUAGE = "wrong_language"
     NO_WHOLE_SENTENCE = "no_whole_sentence"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     NAME_ABSENT = "name_absent"
     NAME_AMBIGUOUS = "name_ambiguous"
     OTHER_NAME = "other_name"
+    SHARED_TEXT = "shared_text"
 
 
 class Repair(StrEnum):
-    """What was mended in a caption; the raw text is always kept beside it."""
+    """What was mended in a caption, in this order; the raw text is always kept beside it."""
 
+    FIXED_ENCODING = "fixed_encoding"
+    UNWRAPPED = "unwrapped"
+    COLLAPSED_WHITESPACE = "collapsed_whitespace"
     TRIMMED_TO_SENTENCE = "trimmed_to_sentence"
     DROPPED_REPEATED_SENTENCE = "dropped_repeated_sentence"
     CANONICAL_NAME = "canonical_name"
-    COLLAPSED_WHITESPACE = "collapsed_whitespace"
 
 
 class NameVerdict(StrEnum):
@@ -184,8 +192,10 @@ CLEAN_FIELDS = [
     pa.field("name_verdict", _text),
     pa.field("repairs", pa.list_(_text)),
     pa.field("reasons", pa.list_(_text)),
+    pa.field("changes", pa.list_(pa.struct([("repair", _text), ("before", _text), ("after", _text)]))),
 ]
-"""Appended by `clean`: the text to learn from, what was mended, and every reason code that fired."""
+"""Appended by `clean`: the text to learn from, what was mended, every reason code that can be seen in the row alone,
+and for each repair the place before and after it, clipped to 160 characters."""
 
 SPLIT_FIELDS = [
     pa.field("split", _text),

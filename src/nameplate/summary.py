@@ -112,6 +112,8 @@ class ScoreSummary(_Frozen):
     comparison: Comparison
     """Base against selected, on the test split."""
     names: list[NameScore]
+    matcher: str = ""
+    """Fingerprint of the names and rules by which the answers were judged; two runs compare when it is the same."""
 
 
 class TrainSummary(_Frozen):
@@ -140,6 +142,58 @@ class StageSummary(_Frozen):
     details: dict[str, Any]
 
 
+class HostSummary(_Frozen):
+    """One host's rows. Times are of requests that this run sent, and none where it sent none."""
+
+    host: str
+    rows: int
+    live: int
+    statuses: dict[str, int]
+    """Rows by fetch status, `ok` included."""
+    p50_ms: int | None
+    p95_ms: int | None
+    """Time in requests and decoding of one link; half and 95 % of links took less."""
+
+
+class NameImages(_Frozen):
+    """How many rows of one name have an image."""
+
+    name: str
+    rows: int
+    live: int
+
+
+class FetchSummary(_Frozen):
+    """Details of `fetch`: what the table's links gave, counted in rows, and what asking cost."""
+
+    requests: int
+    """Requests that finished shards sent; those of a killed shard are not known, though its answers are kept."""
+    retries: int
+    links: int
+    """Distinct links of each shard, added up."""
+    known: int
+    """Links that were answered from the ledger, without a request."""
+    bytes_received: int
+    images: int
+    """Distinct kept images."""
+    bytes: int
+    """Their size on disk."""
+    median_width: int | None
+    median_height: int | None
+    changes: dict[str, int]
+    """Rows by what was done to their image before it was kept."""
+    num_hosts: int
+    hosts: list[HostSummary]
+    """Those that lost most rows first, at most 20."""
+    refusing: list[HostSummary]
+    """Hosts that answered 403 or do not want machines, most rows first, at most 20."""
+    num_names: int
+    num_lost_names: int
+    """Names without any live image."""
+    names: list[NameImages]
+    """Smallest live share first, at most 20, none with less than 10 rows where others have them."""
+
+
 class RunSummary(_Frozen):
     """`summary.json`: every number of the report."""
 
@@ -152,6 +206,11 @@ class RunSummary(_Frozen):
     stages: dict[StageName, StageSummary]
     train: TrainSummary
     score: ScoreSummary
+
+    @property
+    def captions_from_table(self) -> bool:
+        """Whether the captions stood in the table, and no teacher was asked."""
+        return bool(self.recipe.get("caption", {}).get("source") == "table")
 
     @classmethod
     def build(

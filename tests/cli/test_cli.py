@@ -9,7 +9,21 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ["run", "ingest", "fetch", "caption", "clean", "split", "train", "score", "report", "demo", "recipe"]
+COMMANDS = [
+    "run",
+    "ingest",
+    "fetch",
+    "caption",
+    "clean",
+    "split",
+    "train",
+    "score",
+    "report",
+    "demo",
+    "init",
+    "presets",
+    "recipe",
+]
 
 
 def nameplate(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -1,79 +1,63 @@
-"""The engine loops, counts and resumes; it never decides about a row."""
+"""What only the local engine does: several shards at once in one process, in threads."""
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from nameplate.engine import LocalEngine, Moves, Shard, ShardResult, ShardStage
+from nameplate.engine import LocalEngine, Services, ShardResult
+from nameplate.errors import RunDirectoryError
 from nameplate.progress import Advance, SilentProgress
-from nameplate.records import SCHEMAS
 from nameplate.store.tables import StageTables
 
-
-class OddRows(ShardStage):
-    """Keeps rows whose number is odd."""
-
-    name = "ingest"
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
-    def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
-        kept, rejected = [], []
-        for row in rows.to_pylist():
-            if int(row["row_id"]) % 2:
-                kept.append(row)
-            else:
-                rejected.append({**row, "reason": "malformed", "detail": "even"})
-            advance(1)
-        self.seen.append(rows.num_rows)
-        return self.result(kept, rejected)
-
-    def second_look(self, tables: StageTables) -> Moves:
-        return {"1": ("duplicate_id", "by the whole table")}
-
-    def finish(self, tables: StageTables) -> dict[str, Any]:
-        return {"shards": len(tables.kept_paths())}
+from .odd_rows import OddRows, write_inputs
 
 
-class LosesRows(OddRows):
-    """Forgets what it rejects."""
+class Meets(OddRows):
+    """Each shard waits until another one is there."""
+
+    shards_at_once = 2
+
+    def serve(self, services: Services) -> None:
+        super().serve(services)
+        self.barrier = threading.Barrier(2)
+
+    def work(self, first: str) -> None:
+        self.barrier.wait(10)
+
+
+class FailsWhileAnotherWaits(OddRows):
+    """One shard fails; the other waits until it is told to stop."""
+
+    shards_at_once = 2
+
+    def __init__(self, notes: Path) -> None:
+        super().__init__(notes)
+        self.told = threading.Event()
 
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
-        return self.result(super().run_shard(rows, advance).kept.to_pylist(), [])
+        if rows["row_id"][0].as_py() == "00000":
+            raise RunDirectoryError("shard", found="broken")
+        assert self.told.wait(10), "nobody told the other shard to stop"
+        raise RunDirectoryError("shard", found="told to stop")
+
+    def close(self) -> None:
+        self.told.set()
 
 
-def shards(*sizes: int) -> list[Shard]:
-    made, start = [], 0
-    for index, size in enumerate(sizes):
-        rows = [{"row_id": str(number), "name": "x"} for number in range(start, start + size)]
-        table = pa.Table.from_pylist(rows, schema=SCHEMAS["ingest"])
-        made.append(Shard(index, lambda table=table: table))
-        start += size
-    return made
+def test_shards_meet_in_one_process_where_a_stage_asks_for_that(tmp_path: Path) -> None:
+    stage, tables = Meets(tmp_path / "notes"), StageTables(tmp_path / "out", "ingest")
+    inputs = write_inputs(tmp_path / "in", 4, 3, 2, 6)
+    assert LocalEngine().run(stage, inputs, tables=tables, progress=SilentProgress(), total=15).read == 15
+    assert stage.pids("ran-") == {os.getpid()}
 
 
-def test_every_row_is_kept_or_rejected_with_a_reason(tmp_path: Path) -> None:
-    tables = StageTables(tmp_path, "ingest")
-    outcome = LocalEngine().run(OddRows(), shards(4, 3), tables=tables, progress=SilentProgress())
-    assert (outcome.read, outcome.kept) == (7, 2)
-    assert outcome.rejected == {"malformed": 4, "duplicate_id": 1}
-    assert outcome.details == {"shards": 2}
-
-
-def test_a_lost_row_is_our_mistake_and_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="read 4 rows, accounted for 2"):
-        LocalEngine().run(LosesRows(), shards(4), tables=StageTables(tmp_path, "ingest"), progress=SilentProgress())
-
-
-def test_finished_shards_are_not_run_again(tmp_path: Path) -> None:
-    tables = StageTables(tmp_path, "ingest")
-    first = LocalEngine().run(OddRows(), shards(4, 3), tables=tables, progress=SilentProgress())
-    tables.kept_path(1).unlink()
-    again = OddRows()
-    assert LocalEngine().run(again, shards(4, 3), tables=tables, progress=SilentProgress()) == first
-    assert again.seen == [3]
+def test_a_failed_shard_stops_those_beside_it_and_is_the_one_that_is_told(tmp_path: Path) -> None:
+    stage, tables = FailsWhileAnotherWaits(tmp_path / "notes"), StageTables(tmp_path / "out", "ingest")
+    with pytest.raises(RunDirectoryError, match="shard: broken"):
+        LocalEngine().run(stage, write_inputs(tmp_path / "in", 1, 1), tables=tables, progress=SilentProgress(), total=2)
+    assert tables.kept_paths() == []

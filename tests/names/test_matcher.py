@@ -1,125 +1,12 @@
-import unicodedata
+import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nameplate.errors import InputError
 from nameplate.names import Matcher, NameEntry, Registry, is_right
 from nameplate.records import NameVerdict as V
 
-PLAIN = [
-    "Chloé", "A.P.C.", "L'Occitane", "Hermès", "Comme des Garçons", "Sønderhaus", "Žižka", "Gucci", "Prada", "M·A·C",
-    "3.1 Phillip Lim", "Y-3", "UGG", "H&M", "Armani", "Emporio Armani", "Armani Exchange", "Marc Jacobs",
-    "Marc by Marc Jacobs", "St. John", "Superdry", "Levi's",
-]  # fmt: skip
-CASED = ["Theory", "Supreme", "Coach", "Boss", "Off-White", "Acne Studios", "The Row", "Frame", "Apple"]
-REGISTRY = Registry(
-    (
-        *(NameEntry(name) for name in PLAIN),
-        *(NameEntry(name, match_policy="cased") for name in CASED),
-        NameEntry("Dolce & Gabbana", ("D&G",)),
-        NameEntry("Saint Laurent", ("Yves Saint Laurent", "YSL")),
-    )
-)
-MATCHER = Matcher(REGISTRY)
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "verdict"),
-    [
-        # spellings
-        ("A Chloé bag.", "Chloé", V.EXACT),
-        ("A CHLOÉ bag.", "Chloé", V.CASE_VARIANT),
-        ("A CHLOE bag.", "Chloé", V.DIACRITIC_VARIANT),
-        ("A Chloe\u0301 bag.", "Chloé", V.EXACT),
-        ("An hermes scarf", "Hermès", V.DIACRITIC_VARIANT),
-        ("by Comme Des Garcons", "Comme des Garçons", V.DIACRITIC_VARIANT),
-        ("Sonderhaus lamps", "Sønderhaus", V.DIACRITIC_VARIANT),
-        ("ZIZKA boots", "Žižka", V.DIACRITIC_VARIANT),
-        ("ＧＵＣＣＩ", "Gucci", V.CASE_VARIANT),
-        ("Ｐｒａｄａ™", "Prada", V.EXACT),
-        ("The A.P.C. jeans", "A.P.C.", V.EXACT),
-        ("The APC jeans", "A.P.C.", V.ALIAS),
-        ("a p c", "A.P.C.", V.ALIAS),
-        ("runs on a PC at home", "A.P.C.", V.ABSENT),
-        ("Dolce&Gabbana dress", "Dolce & Gabbana", V.ALIAS),
-        ("Dolce & Gabbana dress", "Dolce & Gabbana", V.EXACT),
-        ("dolce and gabbana dress", "Dolce & Gabbana", V.ALIAS),
-        ("A D&G dress", "Dolce & Gabbana", V.ALIAS),
-        ("a tee by OFF‑WHITE", "Off-White", V.CASE_VARIANT),
-        ("a tee by Off‑White", "Off-White", V.EXACT),
-        ("from L’Occitane", "L'Occitane", V.EXACT),
-        ("M·A·C lipstick", "M·A·C", V.EXACT),
-        ("MAC lipstick", "M·A·C", V.ALIAS),
-        ("a 3.1 phillip lim bag", "3.1 Phillip Lim", V.CASE_VARIANT),
-        ("Y-3 sneakers", "Y-3", V.EXACT),
-        ("Y3 sneakers", "Y-3", V.ALIAS),
-        ("version Y. 3 bags", "Y-3", V.ABSENT),
-        ("UGG's boots", "UGG", V.EXACT),
-        ("Levi’s jeans", "Levi's", V.EXACT),
-        ("Levis jeans", "Levi's", V.ALIAS),
-        ("an H&M shirt", "H&M", V.EXACT),
-        ("an H and M shirt", "H&M", V.ALIAS),
-        ("St. John knit", "St. John", V.EXACT),
-        ("Yves Saint Laurent bag", "Saint Laurent", V.ALIAS),
-        ("Saint Laurent bag", "Saint Laurent", V.EXACT),
-        # whole words, longest match
-        ("an embossed logo", "Boss", V.ABSENT),
-        ("the chapraday", "Prada", V.ABSENT),
-        ("Emporio Armani watch", "Armani", V.OTHER_NAME),
-        ("Emporio Armani watch", "Emporio Armani", V.EXACT),
-        ("Armani Exchange watch", "Armani", V.OTHER_NAME),
-        ("Marc by Marc Jacobs", "Marc Jacobs", V.OTHER_NAME),
-        ("Marc by Marc Jacobs", "Marc by Marc Jacobs", V.EXACT),
-        # other names
-        ("Prada or Gucci", "Gucci", V.OTHER_NAME),
-        ("A Prada bag", "Gucci", V.OTHER_NAME),
-        ("A leather bag", "Gucci", V.ABSENT),
-        ("", "Gucci", V.ABSENT),
-        # ordinary words
-        ("The theory is that it fits", "Theory", V.AMBIGUOUS),
-        ("Supreme quality for you", "Supreme", V.AMBIGUOUS),
-        ("a coat by Coach", "Coach", V.EXACT),
-        ("a coat by COACH", "Coach", V.CASE_VARIANT),
-        ("we travel by coach", "Coach", V.AMBIGUOUS),
-        ("coach", "Coach", V.CASE_VARIANT),
-        ("Coach.", "Coach", V.EXACT),
-        ("The brand is coach", "Coach", V.CASE_VARIANT),
-        ("Brand: Coach", "Coach", V.EXACT),
-        ("It is red. Coach makes it", "Coach", V.AMBIGUOUS),
-        ("Coach's logo is printed on it", "Coach", V.EXACT),
-        ("Supreme logo in white on red", "Supreme", V.EXACT),
-        ("the row of buttons", "The Row", V.AMBIGUOUS),
-        ("a coat from The Row in grey", "The Row", V.EXACT),
-        ("the frame is black", "Frame", V.AMBIGUOUS),
-        ("THE FRAME OF THE BAG IS BLACK", "Frame", V.AMBIGUOUS),
-        ("acne on the skin", "Acne Studios", V.ABSENT),
-        ("an off white shirt", "Off-White", V.AMBIGUOUS),
-        ("a super dry fabric", "Superdry", V.AMBIGUOUS),
-        ("a Super Dry jacket", "Superdry", V.ALIAS),
-        ("a Nikon frame with an apple on it by Gucci", "Gucci", V.EXACT),
-        # denied or compared
-        ("This is not Prada", "Prada", V.ABSENT),
-        ("It isn't a Prada bag", "Prada", V.ABSENT),
-        ("without any visible Gucci branding", "Gucci", V.ABSENT),
-        ("neither Prada nor Gucci", "Gucci", V.ABSENT),
-        ("not Prada or Gucci", "Gucci", V.ABSENT),
-        ("not Prada but Gucci", "Gucci", V.EXACT),
-        ("not Prada, it is Gucci", "Gucci", V.EXACT),
-        ("not only Gucci", "Gucci", V.EXACT),
-        ("There is no visible brand", "Gucci", V.ABSENT),
-        ("There is no zip on this Gucci bag", "Gucci", V.EXACT),
-        ("a bag without a strap by Gucci", "Gucci", V.EXACT),
-        ("similar to Gucci", "Gucci", V.ABSENT),
-        ("reminiscent of the classic Gucci bags", "Gucci", V.ABSENT),
-        ("a Prada bag, similar to Gucci", "Prada", V.EXACT),
-        ("a Gucci-style bag", "Gucci", V.ABSENT),
-        ("It looks like a Gucci bag", "Gucci", V.EXACT),
-    ],
-)  # fmt: skip
-def test_what_a_text_says_about_a_name(text, name, verdict):
-    assert MATCHER.judge(text, name).verdict is verdict
+from .shelf import CASED, MATCHER, PLAIN, REGISTRY
 
 
 def test_a_judgement_says_what_is_claimed_and_where():
@@ -138,6 +25,9 @@ def test_a_judgement_says_what_is_claimed_and_where():
         ("dolce and gabbana, D&G", "Dolce & Gabbana", "Dolce & Gabbana, Dolce & Gabbana"),
         ("the theory by THEORY", "Theory", "the theory by Theory"),
         ("YSL bag, not a Ysl wallet", "Saint Laurent", "Saint Laurent bag, not a Ysl wallet"),
+        ("YSL, once Yves Saint Laurent", "Saint Laurent", "Saint Laurent, once Yves Saint Laurent"),
+        ("&lt;b&gt; H&amp;m shirt &amp; h and m cap", "H&M", "&lt;b&gt; H&M shirt &amp; H&M cap"),
+        ("ＧＵＣＣＩ bag", "Gucci", "Gucci bag"),
         ("levis’ best", "Levi's", "Levi's’ best"),
         ("A Prada bag", "Gucci", "A Prada bag"),
     ],
@@ -157,47 +47,78 @@ def test_every_name_alone_is_its_own_exact_claim(name):
     assert judgement.verdict is V.EXACT and judgement.claimed == (name,)
 
 
-WORDS = [
-    *PLAIN,
-    *CASED,
-    "not",
-    "similar to",
-    "a",
-    "bag",
-    "by",
-    "and",
-    "or",
-    ".",
-    ",",
-    "brand",
-    "logo",
-    "isn't",
-    "DOLCE&GABBANA",
-]
-TEXTS = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
+def test_places_are_those_of_the_text_as_given():
+    text = "&quot;Ｇｕｃｃｉ&quot; &amp; H&amp;M"
+    judgement = MATCHER.judge(text, "Gucci")
+    assert text[judgement.start : judgement.end] == "Ｇｕｃｃｉ"
+    assert [text[each.start : each.end] for each in MATCHER.mentions(text)] == ["Ｇｕｃｃｉ", "H&amp;M"]
 
 
-@given(TEXTS, st.sampled_from(PLAIN + CASED))
-@settings(max_examples=150, deadline=None)
-def test_unicode_form_does_not_change_a_verdict(text, name):
-    verdicts = {
-        MATCHER.judge(unicodedata.normalize(form, text), name).verdict for form in ("NFC", "NFD", "NFKC", "NFKD")
-    }
-    assert len(verdicts) == 1
+def test_a_mention_says_up_to_which_policy_it_counts():
+    (plain, cased, context) = MATCHER.mentions("A velvet dress, a Velvet dress, a dress by Velvet.")
+    assert [each.counts_up_to for each in (plain, cased, context)] == ["plain", "cased", "context"]
+    assert [each.is_claim for each in (plain, cased, context)] == [False, True, True]
+    assert MATCHER.mentions("not Velvet") == []
 
 
-@given(TEXTS, st.sampled_from(PLAIN), st.sampled_from([str.upper, str.lower, str.title]))
-@settings(max_examples=150, deadline=None)
-def test_case_does_not_decide_about_plain_names(text, name, change):
-    matcher = Matcher(Registry(tuple(NameEntry(plain) for plain in PLAIN)))
-    before, after = matcher.judge(text, name), matcher.judge(change(text), name)
-    assert before.claimed == after.claimed and is_right(before) == is_right(after)
+def test_a_former_name_is_not_claimed_for_its_own_name_only():
+    assert MATCHER.judge("Yves Saint Laurent bag", "Saint Laurent").claimed == ()
+    assert MATCHER.judge("Yves Saint Laurent bag", "Gucci").claimed == ("Saint Laurent",)
 
 
-@given(TEXTS, st.sampled_from(PLAIN + CASED))
-@settings(max_examples=150, deadline=None)
-def test_writing_back_twice_is_once_and_makes_a_right_text_exact(text, name):
-    written, _ = MATCHER.canonicalise(text, name)
-    assert MATCHER.canonicalise(written, name) == (written, False)
-    if is_right(MATCHER.judge(text, name)):
-        assert MATCHER.judge(written, name).verdict is V.EXACT
+def test_the_fingerprint_is_of_everything_that_decides(monkeypatch):
+    before = MATCHER.fingerprint
+    assert Matcher(REGISTRY).fingerprint == before
+    assert Matcher(Registry((*REGISTRY.entries, NameEntry("Fila")))).fingerprint != before
+    monkeypatch.setattr("nameplate.names.matcher.MATCHER_VERSION", -1)
+    assert Matcher(REGISTRY).fingerprint != before
+    monkeypatch.undo()
+    monkeypatch.setattr("nameplate.names.registry.NORMALISER_VERSION", -1)
+    assert Matcher(Registry(REGISTRY.entries)).fingerprint != before
+
+
+ODD_TEXTS = {
+    "nul": "A Gu\x00cci bag \x00 by Prada",
+    "lone surrogates": "\ud800 a Gucci \udfff bag",
+    "emoji": "\U0001f525\U0001f525 Gucci \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "right to left": "\u202e\u062d\u0642\u064a\u0628\u0629 Gucci \u202c",
+    "html": "<b>Gucci</b> &amp;amp; &#x110000; &#0; &bogus; &",
+    "marks only": "\u0301\u0302\u3099",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS.keys())
+def test_no_text_is_too_odd_to_be_judged(text):
+    for name in (*PLAIN, *CASED):
+        MATCHER.judge(text, name)
+        written, _ = MATCHER.canonicalise(text, name)
+        assert MATCHER.canonicalise(written, name)[0] == written
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["Gucci ", "Gucci, ", "not Gucci or ", "VELVET ", "(\"' ", "similar to ", "&amp; Velvet ", "Longlonglonglong "],
+)
+def test_the_work_grows_with_the_length_of_a_text_and_no_faster(piece):
+    """A looping teacher can say megabytes; four times the text took 3.7 to 4.7 times the time when this was written."""
+
+    def seconds(copies: int) -> float:
+        text = piece * copies
+        start = time.process_time()
+        MATCHER.judge(text, "Gucci")
+        MATCHER.canonicalise(text, "Gucci")
+        return time.process_time() - start
+
+    seconds(100)
+    assert min(seconds(8_000) for _ in range(2)) < 10 * max(seconds(2_000) for _ in range(2))
+
+
+def test_a_very_long_name_costs_its_length():
+    long_name = "Maison " + "x" * 10_000
+    matcher = Matcher(
+        Registry((NameEntry(long_name), NameEntry("Maison"), *(NameEntry("y" * n) for n in range(9_000, 9_100))))
+    )
+    assert matcher.judge(f"a bag by {long_name}", long_name).verdict is V.EXACT
+    assert matcher.judge(f"a bag by {long_name}x", "Maison").verdict is V.EXACT
+    assert sum(map(len, matcher._finder._heads)) < 1_000

@@ -40,13 +40,45 @@ def test_every_spelling_finds_its_entry():
 
 
 @pytest.mark.parametrize(
-    "name", ["Theory", "FRAME", "Coach", "The Row", "Off-White", "Toast", "Jordan", "Sea", "Velvet"]
+    "name",
+    [
+        *(
+            "Theory",
+            "Coach",
+            "FRAME",
+            "Velvet",
+            "Supreme",
+            "Express",
+            "Boss",
+            "Guess",
+            "Gap",
+            "Vans",
+            "Diesel",
+            "Fossil",
+        ),
+        *(
+            "Vince",
+            "Free People",
+            "Reformation",
+            "Toast",
+            "Rag & Bone",
+            "The Row",
+            "Off-White",
+            "Sea",
+            "Jordan",
+            "Zoom",
+        ),
+        *("Mother", "Closed", "Mango", "Converse", "Hunter", "Shell", "Lush", "Golden Goose", "Stone Island", "Only"),
+        *("Nothing", "Pieces", "Rails", "Obey", "Carbon", "Native", "Animal", "Hush Puppies", "Everything", "No. 21"),
+    ],
 )
 def test_ordinary_words_need_their_case(name):
     assert build_registry({name: 1}).entries[0].match_policy == "cased"
 
 
-@pytest.mark.parametrize("name", ["Gucci", "Nike", "Free Gucci", "A.P.C.", "McDonald's", "Emporio Armani"])
+@pytest.mark.parametrize(
+    "name", ["Gucci", "Nike", "Free Gucci", "A.P.C.", "McDonald's", "Emporio Armani", "Hermes", "Zara", "古驰"]
+)
 def test_other_names_do_not(name):
     assert build_registry({name: 1}).entries[0].match_policy == "plain"
 
@@ -60,13 +92,87 @@ def test_a_registry_file_decides_over_the_table(tmp_path):
     assert registry.lookup("apple").match_policy == "plain"
 
 
+def test_a_registry_file_says_what_a_name_was_and_whose_line_it_is(tmp_path):
+    path = tmp_path / "brands.yaml"
+    path.write_text(
+        "Saint Laurent: {former_names: [Yves Saint Laurent], parent: Kering}\n"
+        "Marc by Marc Jacobs: {line_of: Marc Jacobs, policy: context}\n"
+    )
+    registry = build_registry({"YVES SAINT LAURENT": 2, "Marc Jacobs": 3}, path)
+    entry = registry.lookup("Yves Saint-Laurent")
+    assert entry.display == "Saint Laurent" and entry.parent == "Kering" and entry.aliases == ()
+    assert entry.former_names == ("YVES SAINT LAURENT", "Yves Saint Laurent")
+    assert registry.former_keys == {"yvessaintlaurent"}
+    line = registry.lookup("Marc by Marc Jacobs")
+    assert line.line_of == "Marc Jacobs" and line.match_policy == "context"
+    assert Registry.from_json(registry.to_json()) == registry
+
+
+def test_where_a_former_name_is_written_decides_whether_it_counts(tmp_path):
+    path = tmp_path / "brands.yaml"
+    path.write_text("Saint Laurent: {former_names: [YSL], aliases: [YSL]}\n")
+    assert build_registry({}, path).former_keys == frozenset()
+
+
+def test_registries_of_earlier_runs_are_read():
+    text = '{"names": [{"display": "Nike", "aliases": ["NIKE"], "match_policy": "plain"}]}'
+    assert Registry.from_json(text).entries == (NameEntry("Nike", ("NIKE",)),)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("H&amp;M", "H&M"),
+        ("H&amp;amp;amp;M", "H&M"),
+        ("Rock&Reg Co", "Rock&Reg Co"),
+        ("<b>Zara</b>", "Zara"),
+        ("&lt;i&gt;Zara&lt;/i&gt; ", "Zara"),
+        ("I <3 NY", "I <3 NY"),
+        ("Nike\x00\x07Air", "Nike Air"),
+        ("\u202eGucci\u202c\ufeff", "Gucci"),
+        ("Acme\ud800", "Acme\ufffd"),
+        ("Nike&trade;", "Nike"),
+        ("\u0646\u0627\u06cc\u06a9\u06cc\u200c\u0627\u06cc", "\u0646\u0627\u06cc\u06a9\u06cc\u200c\u0627\u06cc"),
+        ("\U0001f525 Hot", "\U0001f525 Hot"),
+    ],
+)
+def test_names_are_shown_as_a_person_sees_them(raw, shown):
+    registry = build_registry({raw: 1})
+    assert registry.lookup(raw).display == shown
+    assert Registry.from_json(registry.to_json().encode().decode()) == registry
+
+
+@pytest.mark.parametrize("raw", ["", "\x00", "\U0001f525", "&nbsp;", "<br/>", "\ud800", "\u0301", "!!"])
+def test_what_has_no_letter_or_digit_is_no_name(raw):
+    registry = build_registry({raw: 1, "Nike": 1})
+    assert registry.lookup(raw) is None and len(registry.entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"), [("7", "context"), ("1017", "context"), ("X", "context"), ("X-", "context"), ("XY", "plain")]
+)
+def test_numbers_and_single_letters_count_only_where_a_name_belongs(name, policy):
+    assert build_registry({name: 1}).entries[0].match_policy == policy
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("- Nike", "a list"),
         ("Nike: {alias: [x]}", "unknown key 'alias'"),
         ("Nike: {aliases: x}", "a list of texts"),
-        ("Nike: {policy: loud}", "plain or cased"),
+        ("Nike: {policy: loud}", "plain or cased or context"),
+        ("Nike: {policy: [plain]}", "plain or cased or context"),
+        ("Nike: {former_names: Blue Ribbon}", "a list of texts"),
+        ("Nike: {aliases: [1017]}", "numbers in quotes"),
+        ("Nike: {parent: 7}", "a text"),
+        ("Nike: {line_of: Reebok}", "'Reebok' is no other name"),
+        ("Nike: {line_of: nike}", "'nike' is no other name"),
+        ("Nike: {aliases: [Swoosh]}\nPuma:\nNike:", "line 3: 'Nike' stands above already"),
+        ("Nike: {aliases: [a], aliases: [b]}", "'aliases' stands above already"),
+        ("Nike: {former_names: [Swoosh]}\nPuma: {aliases: [swoosh]}", "stands for both 'Nike' and 'Puma'"),
+        ("? {a: 1}\n: {}", "cannot be read"),
+        ("Nike: \x00", "cannot be read"),
         ("On: {}", "put it in quotes"),
         ("Nike: {aliases: [Swoosh]}\nPuma: {aliases: [swoosh]}", "stands for both 'Nike' and 'Puma'"),
         ("'—': {}", "no letter or digit"),

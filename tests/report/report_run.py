@@ -15,15 +15,18 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image, ImageDraw
 
-from nameplate.records import SCHEMAS, STAGES, StageName, rejected_schema
+from nameplate.records import SCHEMAS, STAGES, ImageChange, StageName, rejected_schema
 from nameplate.report import write_report
 from nameplate.report.page import render_page
+from nameplate.stages.fetch.overview import summarise
 from nameplate.statistics import wilson
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import (
     CheckpointScores,
     Comparison,
     ComponentRow,
+    FetchSummary,
+    HostSummary,
     Metrics,
     NameScore,
     Proportion,
@@ -151,9 +154,32 @@ def _write_stages(run: RunDirectory, rng: random.Random) -> dict[StageName, Stag
     for row in kept:
         row |= {"split": rng.choices(("train", "validation", "test"), (60, 18, 22))[0]}
     through("split", kept, 0.03, ("rare_name",), "{name}: 7 usable examples, 12 needed")
+    stages["fetch"] = stages["fetch"].model_copy(update={"details": _fetched(run).model_dump()})
     for stage in ("train", "score"):
         stages[stage] = _stage(300, 300, {}, stage)
     return stages
+
+
+def _fetched(run: RunDirectory) -> FetchSummary:
+    """What the fetch stage would have counted, and one more host with a long name that wants no machines."""
+    counted = summarise(run.tables("fetch"))
+    statuses = {"robots_disallowed": 31, "http_403": 2, "ok": 1}
+    refusing = HostSummary(
+        host="images." + "a-very-long-label." * 5 + "example",
+        rows=34,
+        live=1,
+        statuses=statuses,
+        p50_ms=80,
+        p95_ms=1_210,
+    )
+    changes = {str(change): 300 // (place + 1) for place, change in enumerate(ImageChange)}
+    hosts = [refusing, *counted.hosts]
+    return counted.model_copy(
+        update={
+            "requests": 1_244, "retries": 101, "known": 12, "changes": changes, "hosts": hosts, "refusing": [refusing],
+            "images": 24, "bytes": 31_200_000, "median_width": 192, "median_height": 192,
+        }
+    )  # fmt: skip
 
 
 def _caption(row: Row, rng: random.Random) -> Row:

@@ -148,6 +148,14 @@ def test_the_heading_follows_the_outcome(finished_run: FinishedRun, outcome: str
     assert f'class="verdict {outcome}"' in page
 
 
+def test_captions_from_the_table_are_not_called_a_teachers(finished_run: FinishedRun) -> None:
+    page = finished_run.render(recipe={**finished_run.summary.recipe, "caption": {"source": "table"}})
+    assert "stand in the table itself" in page
+    assert "with a caption in the table" in page
+    assert "captioned by the teacher" not in page
+    assert ">The teacher<" not in page
+
+
 def test_a_simulated_teacher_is_said_to_be_one_and_a_real_one_is_not(finished_run: FinishedRun, page: str) -> None:
     sentence = "The captions were written by a simulator that knows the truth"
     assert sentence in page

@@ -1,12 +1,15 @@
 """A real server on loopback that misbehaves in every way it can, and a place to run the fetch stage against it."""
 
 import asyncio
+import socket
 import struct
 import threading
+import time
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from email.utils import formatdate
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from aiohttp import web
 from PIL import Image
 
 from nameplate.engine import LocalEngine, Shard, StageOutcome
+from nameplate.engine.services import LocalServices
 from nameplate.progress import SilentProgress
 from nameplate.recipe import FetchSection
 from nameplate.records import SCHEMAS, rejected_schema
@@ -23,20 +27,31 @@ from nameplate.stages.fetch import FetchStage
 from nameplate.store.images import ImageStore
 from nameplate.store.tables import StageTables
 
+SAME = 60_000
+"""The number of the picture that all /same links show."""
+
 SHORT_CLOCKS = {"clocks": {"total_seconds": 1.0, "connect_seconds": 0.5, "read_seconds": 0.5}}
 
 
-def jpeg(seed: int = 0) -> bytes:
-    stream = BytesIO()
+def jpeg(number: int = 0) -> bytes:
+    """A picture that shows its number: sixteen squares, black for 0 and white for 1."""
     image = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
-    image.paste((seed % 256, seed // 256, 200), (8, 8, 40, 40))
-    image.save(stream, "JPEG")
-    return stream.getvalue()
+    for bit in range(16):
+        x, y = 8 * (bit % 8), 8 + 16 * (bit // 8)
+        image.paste("white" if number >> bit & 1 else "black", (x, y, x + 8, y + 8))
+    return encoded(image, "JPEG", quality=95)
 
 
-def _blank() -> bytes:
+def number_in(data: bytes) -> int:
+    """The number that a picture shows, read from its pixels."""
+    grey = Image.open(BytesIO(data)).convert("L")
+    squares = [grey.getpixel((8 * (bit % 8) + 4, 12 + 16 * (bit // 8))) for bit in range(16)]
+    return sum(1 << bit for bit, level in enumerate(squares) if isinstance(level, int) and level > 127)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = BytesIO()
-    Image.new("RGB", (64, 64), "white").save(stream, "PNG")
+    image.save(stream, kind, **options)
     return stream.getvalue()
 
 
@@ -48,15 +63,26 @@ def _bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(header) + chunk(b"IDAT" + zlib.compress(bytes(5_000))) + chunk(b"IEND")
 
 
+def _answer(body: bytes, *, length: int | None = None) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
 class Shop:
     """A server that counts what it is asked, and how often at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.asked: Counter[str] = Counter()
+        """Requests by path."""
+        self.targets: Counter[str] = Counter()
+        """Requests by path and query."""
         self.agents: set[str] = set()
+        self.referers: defaultdict[str, list[str | None]] = defaultdict(list)
         self.under_way = 0
         self.most_under_way = 0
         self.down = False
+        self.robots: tuple[int, str] = (404, "")
+        self.robots_asked = 0
         self.url = ""
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -77,17 +103,24 @@ class Shop:
         application.router.add_get("/{place:.*}", self._answer)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, self.host, 0)
         self._loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"http://{self.host}:{runner.addresses[0][1]}"
         self._ready.set()
         self._loop.run_forever()
         self._loop.run_until_complete(runner.cleanup())
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         place = request.match_info["place"]
+        if place == "robots.txt":
+            return await self.on_robots(request)
         self.asked[place] += 1
+        self.targets[request.raw_path] += 1
         self.agents.add(request.headers["User-Agent"])
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -98,23 +131,58 @@ class Shop:
         finally:
             self.under_way -= 1
 
+    async def on_robots(self, request: web.Request) -> web.StreamResponse:
+        self.robots_asked += 1
+        status, text = self.robots
+        return (
+            web.Response(status=status, headers={"Location": text})
+            if status == 302
+            else web.Response(status=status, text=text)
+        )
+
     async def on_good(self, request: web.Request, place: str) -> web.StreamResponse:
         await asyncio.sleep(0.01)
         return web.Response(body=jpeg(int(place.split("/")[1])), content_type="text/plain")
 
+    async def on_clear(self, request: web.Request, place: str) -> web.StreamResponse:
+        """A picture whose upper left is transparent."""
+        image = Image.linear_gradient("L").resize((64, 48)).convert("RGBA")
+        image.paste((0, 0, 0, 0), (0, 0, 20, 20))
+        return web.Response(body=encoded(image, "PNG"))
+
     async def on_same(self, request: web.Request, place: str) -> web.StreamResponse:
-        return web.Response(body=jpeg(7))
+        return web.Response(body=jpeg(SAME))
 
     async def on_status(self, request: web.Request, place: str) -> web.StreamResponse:
         return web.Response(status=int(place.split("/")[1]))
 
     async def on_flaky(self, request: web.Request, place: str) -> web.StreamResponse:
-        return web.Response(status=500) if self.asked[place] <= 2 else web.Response(body=jpeg())
+        """Twice 500, then the picture."""
+        return web.Response(status=500) if self.asked[place] <= 2 else self._picture(place)
 
     async def on_busy(self, request: web.Request, place: str) -> web.StreamResponse:
+        """Once 429 with so many seconds, then the picture."""
         if self.asked[place] == 1:
             return web.Response(status=429, headers={"Retry-After": place.split("/")[1]})
-        return web.Response(body=jpeg())
+        return self._picture(place)
+
+    async def on_rest(self, request: web.Request, place: str) -> web.StreamResponse:
+        """Always 429 with so many seconds."""
+        return web.Response(status=429, headers={"Retry-After": place.split("/")[1]})
+
+    async def on_dated(self, request: web.Request, place: str) -> web.StreamResponse:
+        """Once 429 with a date that is now, then the picture."""
+        if self.asked[place] == 1:
+            return web.Response(status=429, headers={"Retry-After": formatdate(time.time(), usegmt=True)})
+        return self._picture(place)
+
+    async def on_wanted(self, request: web.Request, place: str) -> web.StreamResponse:
+        """403 to all that do not come from a page."""
+        self.referers[place].append(request.headers.get("Referer"))
+        return self._picture(place) if "Referer" in request.headers else web.Response(status=403)
+
+    def _picture(self, place: str) -> web.Response:
+        return web.Response(body=jpeg(int(place.split("/")[-1])))
 
     async def on_body(self, request: web.Request, place: str) -> web.StreamResponse:
         bodies = {
@@ -123,8 +191,11 @@ class Shop:
             "json": b'{"error": 404}',
             "empty": b"",
             "half": jpeg()[:-300],
+            "broken": b"\xff\xd8\xff\xe0" + b"junk" * 100 + b"\xff\xd9",
+            "flag": encoded(Image.linear_gradient("L").resize((32, 700)), "PNG"),
+            "thumb": encoded(Image.linear_gradient("L").resize((8, 8)), "PNG"),
             "bomb": _bomb(),
-            "blank": _blank(),
+            "blank": encoded(Image.new("RGB", (64, 64), "white"), "PNG"),
             "tiny": jpeg(),
         }
         return web.Response(body=bodies[place.split("/")[1]], content_type="image/jpeg")
@@ -136,6 +207,54 @@ class Shop:
         assert request.transport is not None
         request.transport.close()
         return response
+
+    async def on_short(self, request: web.Request, place: str) -> web.StreamResponse:
+        """A Content-Length of half the picture, and all of it: at once, or the other half a moment later."""
+        head = len(_answer(b"", length=len(jpeg()) // 2))
+        answer = _answer(jpeg(), length=len(jpeg()) // 2)
+        cut = len(answer) if place.split("/")[1] == "once" else head + len(jpeg()) // 2
+        return await self._raw(request, answer[:cut], answer[cut:])
+
+    async def on_garbage(self, request: web.Request, place: str) -> web.StreamResponse:
+        return await self._raw(request, b"\x00\x01 come in, we are open\r\n\r\n")
+
+    async def on_heads(self, request: web.Request, place: str) -> web.StreamResponse:
+        """A header of a megabyte."""
+        return await self._raw(request, b"HTTP/1.1 200 OK\r\nX-More: " + b"x" * 1_000_000 + b"\r\n\r\n")
+
+    async def on_reset(self, request: web.Request, place: str) -> web.StreamResponse:
+        assert request.transport is not None
+        line = request.transport.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+        return web.Response()
+
+    async def on_gossip(self, request: web.Request, place: str) -> web.StreamResponse:
+        """The picture, and a moment later an answer that nobody asked for."""
+        transport = request.transport
+        assert transport is not None
+        transport.write(_answer(jpeg(int(place.split("/")[1]))))
+        await asyncio.sleep(0.05)
+        transport.write(_answer(jpeg(65_535)))
+        await asyncio.sleep(0.5)
+        transport.close()
+        return web.Response()
+
+    async def on_gzip(self, request: web.Request, place: str) -> web.StreamResponse:
+        """Compressed although we did not ask for it: a picture, or zeros without end."""
+        bodies = {"picture": jpeg(int(place.split("/")[-1])), "bomb": jpeg() + bytes(20_000_000)}
+        packed = zlib.compressobj(9, wbits=31)
+        body = packed.compress(bodies[place.split("/")[1]]) + packed.flush()
+        return web.Response(body=body, headers={"Content-Encoding": "gzip"}, content_type="image/jpeg")
+
+    async def _raw(self, request: web.Request, *pieces: bytes) -> web.StreamResponse:
+        transport = request.transport
+        assert transport is not None
+        for piece in pieces:
+            transport.write(piece)
+            await asyncio.sleep(0.05)
+        transport.close()
+        return web.Response()
 
     async def on_slow(self, request: web.Request, place: str) -> web.StreamResponse:
         await asyncio.sleep(60)
@@ -204,7 +323,11 @@ def table_of(urls: Sequence[str | None], codes: Sequence[str | None] | None = No
 
 def outcomes_of(stage: FetchStage, urls: Sequence[str | None]) -> list[dict[str, Any]]:
     done: list[int] = []
-    result = stage.run_shard(table_of(urls), done.append)
+    stage.serve(LocalServices(stage.shared()))
+    try:
+        result = stage.run_shard(table_of(urls), done.append)
+    finally:
+        stage.close()
     assert sum(done) == len(urls)
     assert result.kept.schema == SCHEMAS["fetch"]
     assert result.rejected.schema == rejected_schema("fetch")

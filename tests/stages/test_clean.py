@@ -23,16 +23,16 @@ REGISTRY = Registry(
 REST = "It has a gold logo in the middle of the front."
 
 
-def row(caption, *, name="Gucci", finish_reason="stop", first_problem=None, row_id="1"):
+def row(caption, *, name="Gucci", finish_reason="stop", first_problem=None, row_id="1", **columns):
     blank = dict.fromkeys(SCHEMAS["caption"].names)
     said = {"caption_raw": caption, "finish_reason": finish_reason, "first_problem": first_problem}
-    return blank | {"row_id": row_id, "name": name} | said
+    return blank | {"row_id": row_id, "name": name} | said | columns
 
 
-def clean(rows, folder: Path, **section):
+def clean(rows, folder: Path, *, prompt="", **section):
     tables = StageTables(folder, "clean")
     table = pa.Table.from_pylist(rows, schema=SCHEMAS["caption"])
-    stage = CleanStage(CleanSection(**section), registry=REGISTRY)
+    stage = CleanStage(CleanSection(**section), registry=REGISTRY, prompt=prompt)
     outcome = LocalEngine().run(stage, [Shard(0, lambda: table)], tables=tables, progress=SilentProgress())
     return outcome, tables.read_kept().to_pylist(), tables.read_rejected().to_pylist()
 
@@ -47,6 +47,8 @@ def clean(rows, folder: Path, **section):
         (f"A red bag by Gucci.\n {REST}", "Gucci", f"A red bag by Gucci. {REST}", "exact", ["collapsed_whitespace"]),
         (f"A Gucci bag. {REST} The str", "Gucci", f"A Gucci bag. {REST}", "exact", ["trimmed_to_sentence"]),
         (f"A Gucci bag. {REST} {REST}", "Gucci", f"A Gucci bag. {REST}", "exact", ["dropped_repeated_sentence"]),
+        (f"Caption: A Gucci bag. {REST}", "Gucci", f"A Gucci bag. {REST}", "exact", ["unwrapped"]),
+        (f"A Gucci bag, itâ€™s red. {REST}", "Gucci", f"A Gucci bag, it’s red. {REST}", "exact", ["fixed_encoding"]),
         (f"A coach-style bag by Coach. {REST}", "Coach", f"A coach-style bag by Coach. {REST}", "exact", []),
         (f"{REST} It is A.P.C. Paris in", "A.P.C.", REST, None, None),
     ],
@@ -68,8 +70,14 @@ def test_a_caption_is_mended_and_its_raw_text_kept(tmp_path, raw, name, caption,
         (None, ["empty", "name_absent"]),
         (f"I'm sorry, Gucci. {REST}", ["refusal"]),
         (f"A b\ufffdg by Gucci. {REST}", ["garbled"]),
-        (f"A Gucci bag, itâ€™s red. {REST}", ["mojibake"]),
-        (f"A Gucci bag. {REST}" + " It is red and plain." * 7, ["tail_loop", "sentence_repeat", "ngram_cover"]),
+        (f"A Gucci bag, 锟斤拷 red. {REST}", ["mojibake"]),
+        (f'{{"price": 12, "by": ["Gucci"], "note": "{REST}"}}', ["wrapped"]),
+        (f"Okay, let me look at the Gucci bag. {REST}", ["leaked"]),
+        ("Un sac rouge de Gucci avec une chaîne et une poche pour le soir, et des anses en cuir.", ["wrong_language"]),
+        (
+            f"A Gucci bag. {REST}" + " It is red and plain." * 7,
+            ["tail_loop", "inner_loop", "sentence_repeat", "ngram_cover"],
+        ),
         (f"A red bag. {REST}", ["name_absent"]),
         (f"A bag by Gucci and Prada. {REST}", ["other_name"]),
         ("A Gucci bag.", ["too_short"]),
@@ -119,6 +127,7 @@ def test_the_figures_count_rows_kept_and_rejected(tmp_path):
     ]
     outcome, kept, rejected = clean(rows, tmp_path)
     assert (outcome.read, outcome.kept, outcome.rejected) == (5, 2, {"name_absent": 2, "other_name": 1})
+    assert outcome.details.pop("matcher")
     assert outcome.details == {
         "repairs": {"trimmed_to_sentence": 2, "canonical_name": 1},
         "name_verdicts": {"absent": 2, "exact": 1, "case_variant": 1, "other_name": 1},
@@ -126,6 +135,7 @@ def test_the_figures_count_rows_kept_and_rejected(tmp_path):
         "first_problems": {"tail_loop": 1, "name_absent": 1},
         "cut_off": 1,
         "name_present_before_repair": 4,
+        "name_present_after_repair": 2,
     }
     assert len(kept) + len(rejected) == 5
 
@@ -135,3 +145,71 @@ def test_the_same_row_is_cleaned_the_same_in_any_company(tmp_path):
     _, together, _ = clean(rows, tmp_path / "together")
     _, backwards, _ = clean(rows[::-1], tmp_path / "backwards")
     assert together == backwards[::-1]
+
+
+def test_each_repair_is_kept_with_its_place_before_and_after(tmp_path):
+    _, kept, _ = clean([row(f"Caption: A red bag by GUCCI. {REST} The st")], tmp_path)
+    assert kept[0]["changes"] == [
+        {"repair": "unwrapped", "before": "Caption: A red bag by GUCCI. It h", "after": "A red bag by GUCCI. It h"},
+        {
+            "repair": "trimmed_to_sentence",
+            "before": "the middle of the front. The st",
+            "after": "the middle of the front.",
+        },
+        {
+            "repair": "canonical_name",
+            "before": "A red bag by GUCCI. It has a gold logo in ",
+            "after": "A red bag by Gucci. It has a gold logo in ",
+        },
+    ]
+
+
+def test_what_stands_in_the_prompt_and_in_the_caption_is_an_echo(tmp_path):
+    prompt = "Name the brand {name} in the very first sentence that you write."
+    raw = f"The brand Gucci in the very first sentence that you write. {REST}"
+    _, _, rejected = clean([row(raw)], tmp_path / "asked", prompt=prompt)
+    assert rejected[0]["reasons"] == ["leaked"]
+    _, kept, _ = clean([row(raw)], tmp_path / "not")
+    assert kept[0]["reasons"] == []
+
+
+SENTINEL = "An image of a product by a well known brand on some background."
+LONG = f"{SENTINEL} It is by Gucci, as can be seen, and it is made of something soft and nice."
+
+
+def shared(number, text, **columns):
+    return [
+        row(text, row_id=str(place), **{"image_phash": f"{place:016x}", "image_sha256": f"sha{place}"} | columns)
+        for place in range(number)
+    ]
+
+
+def test_a_text_under_many_pictures_says_nothing(tmp_path):
+    named = shared(5, LONG)
+    outcome, kept, rejected = clean(named, tmp_path / "long")
+    assert kept == [] and outcome.rejected == {"shared_text": 5}
+    assert rejected[0]["detail"] == "the same text under 5 pictures of 5 products"
+    assert outcome.details["reasons_all"] == {"shared_text": 5}
+    mixed = [one | {"name": name} for one, name in zip(shared(5, SENTINEL), ["Gucci", "Prada"] * 3, strict=False)]
+    assert clean(mixed, tmp_path / "names", require_name=False)[0].rejected == {"shared_text": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "section"),
+    [
+        (shared(4, LONG), {}),
+        (shared(9, LONG, product_code="one"), {}),
+        (shared(9, LONG, image_phash="00"), {}),
+        (shared(9, "A plain black cotton T-shirt by Gucci with a round neck."), {}),
+        (shared(9, LONG), {"shared_by": None}),
+    ],
+    ids=["too few", "one product", "one picture", "plain T-shirts of one name", "off"],
+)
+def test_true_twins_keep_their_text(tmp_path, rows, section):
+    outcome, kept, _ = clean(rows, tmp_path, require_name=False, **section)
+    assert len(kept) == len(rows) and "shared_text" not in outcome.rejected
+
+
+def test_no_names_at_all(tmp_path):
+    rows = [one | {"name": ""} for one in shared(5, SENTINEL)]
+    assert clean(rows, tmp_path, require_name=False)[0].rejected == {"shared_text": 5}

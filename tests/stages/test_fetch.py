@@ -1,5 +1,6 @@
 """The fetch stage against a server that misbehaves: how each link ends, and what is never asked."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.store.tables import StageTables
+from nameplate.stages.fetch.asker import open_session
+from nameplate.stages.fetch.figures import LinkFigures
+from nameplate.stages.fetch.guard import AddressGuard
 
-from .fetch_shop import SHORT_CLOCKS, Shop, Workplace, jpeg, outcomes_of
+from .fetch_shop import SHORT_CLOCKS, Shop, Workplace, jpeg, number_in, outcomes_of
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_every_ending_has_its_own_status(shop: Shop, workplace: Workplace) -> No
         "/status/204": (FetchStatus.NOT_AN_IMAGE, 204, 1),
         "/status/304": (FetchStatus.NOT_AN_IMAGE, 304, 1),
         "/flaky/1": (FetchStatus.OK, 200, 3),
-        "/busy/0": (FetchStatus.OK, 200, 2),
+        "/busy/0/3": (FetchStatus.OK, 200, 2),
         "/body/html": (FetchStatus.NOT_AN_IMAGE, 200, 1),
         "/body/svg": (FetchStatus.NOT_AN_IMAGE, 200, 1),
         "/body/json": (FetchStatus.NOT_AN_IMAGE, 200, 1),
@@ -110,8 +113,7 @@ def test_links_that_may_not_be_asked_are_not_asked(shop: Shop, workplace: Workpl
     for legacy in ("2130706433", "0x7f000001", "127.1"):
         (row,) = outcomes_of(stage, [f"http://{legacy}:{port}/good/1"])
         assert row["reason"] in {FetchStatus.ADDRESS_BLOCKED, FetchStatus.BAD_URL}
-    assert not shop.asked
-    assert stage.finish(StageTables(workplace.root / "none", "fetch"))["requests"] == 0
+    assert not shop.asked and not shop.robots_asked
 
 
 @pytest.mark.parametrize(
@@ -128,10 +130,9 @@ def test_links_that_may_not_be_asked_are_not_asked(shop: Shop, workplace: Workpl
 def test_a_redirect_is_checked_like_a_first_link(
     shop: Shop, workplace: Workplace, target: str, status: FetchStatus
 ) -> None:
-    stage = workplace.stage()
-    (row,) = outcomes_of(stage, [f"{shop.url}/to?url={target}"])
+    (row,) = workplace.outcomes([f"{shop.url}/to?url={target}"])
     assert row["reason"] == status
-    assert stage.finish(StageTables(workplace.root / "none", "fetch"))["requests"] == 1
+    assert shop.asked == {"to": 1}
 
 
 def test_rows_with_one_link_share_one_request(shop: Shop, workplace: Workplace) -> None:
@@ -153,9 +154,24 @@ def test_a_host_is_never_asked_more_at_once_than_allowed(
 
 def test_a_host_that_asks_for_rest_gets_it(shop: Shop, workplace: Workplace) -> None:
     long = workplace.outcomes(
-        [f"{shop.url}/busy/3600"] + [f"{shop.url}/good/{place}" for place in range(3)], per_host=1
+        [f"{shop.url}/busy/3600/1"] + [f"{shop.url}/good/{place}" for place in range(3)], per_host=1
     )
     assert [row["reason"] for row in long] == [FetchStatus.HTTP_429] * 4
-    assert shop.asked == {"busy/3600": 1}
-    (row,) = workplace.outcomes([f"{shop.url}/busy/1"])
+    assert shop.asked == {"busy/3600/1": 1}
+    (row,) = workplace.outcomes([f"{shop.url}/busy/1/1"])
     assert (row["image_status"], row["fetch_attempts"]) == ("ok", 2)
+
+
+def test_an_answer_that_nobody_asked_for_is_nobodys_image(shop: Shop) -> None:
+    async def ask() -> list[int]:
+        section = FetchSection(allow_networks=("127.0.0.0/8",))
+        numbers = []
+        async with open_session(section, AddressGuard(section.allow_networks)) as session:
+            for number in (1, 2, 3):
+                kind = "gossip" if number == 1 else "good"
+                async with session.get(f"{shop.url}/{kind}/{number}", trace_request_ctx=LinkFigures()) as response:
+                    numbers.append(number_in(await response.read()))
+                await asyncio.sleep(0.2)
+        return numbers
+
+    assert asyncio.run(ask()) == [1, 2, 3]

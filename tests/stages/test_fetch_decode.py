@@ -8,12 +8,13 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageFile
 
-from nameplate.recipe import FetchSection, ImageSection
+from nameplate.recipe import ImageSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.decode import Decoded, decode, strict_pillow
+from nameplate.stages.fetch.decode import can_read_heic, kind_of, strict_pillow
+from nameplate.stages.fetch.prepare import PreparedImage, prepare_image
 from nameplate.stages.fetch.result import LinkFailed
 
-SECTION = FetchSection()
+SECTION = ImageSection()
 
 
 def _picture(width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
@@ -33,10 +34,10 @@ def _png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + struct.pack(">I", 0) + b"IEND" + b"\xaeB`\x82"
 
 
-def _decoded(data: bytes, section: FetchSection = SECTION) -> Decoded | FetchStatus:
+def _decoded(data: bytes, section: ImageSection = SECTION) -> PreparedImage | FetchStatus:
     with strict_pillow():
         try:
-            return decode(data, section)
+            return prepare_image(data, section)
         except LinkFailed as failure:
             return failure.status
 
@@ -49,14 +50,17 @@ FORMATS = [
     ("BMP", "bmp"),
     ("TIFF", "tif"),
     ("AVIF", "avif"),
+    *([("HEIF", "heic")] if can_read_heic() else []),
 ]
 
 
 @pytest.mark.parametrize(("form", "ext"), FORMATS)
 def test_each_format_is_known_by_its_bytes(form: str, ext: str) -> None:
-    found = _decoded(_encoded(_picture(), form))
-    assert isinstance(found, Decoded)
-    assert (found.kind.ext, found.width, found.height) == (ext, 64, 48)
+    data = _encoded(_picture(), form)
+    found = _decoded(data)
+    assert isinstance(found, PreparedImage)
+    assert (kind_of(data[:512]).ext, found.width, found.height) == (ext, 64, 48)
+    assert found.ext == {"gif": "png", "bmp": "png", "tif": "png", "avif": "jpg", "heic": "jpg"}.get(ext, ext)
 
 
 @pytest.mark.parametrize("form", [form for form, _ in FORMATS if form != "TIFF"])
@@ -66,8 +70,9 @@ def test_a_file_without_its_end_is_truncated(form: str, share: float) -> None:
     assert _decoded(data[: int(len(data) * share)]) is FetchStatus.TRUNCATED
 
 
-def test_a_half_file_is_refused_even_when_the_process_tolerates_half_files() -> None:
-    data = _encoded(_picture(200, 150), "JPEG")
+@pytest.mark.parametrize("form", ["JPEG", "GIF", "BMP"])
+def test_a_half_file_is_refused_even_when_the_process_tolerates_half_files(form: str) -> None:
+    data = _encoded(_picture(200, 150), form)
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         assert _decoded(data[: len(data) // 2]) is FetchStatus.TRUNCATED
@@ -104,7 +109,7 @@ def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
 
 
 def test_a_bomb_warning_does_not_pass_when_the_recipe_allows_more_than_pillow() -> None:
-    section = FetchSection(image=ImageSection(max_pixels=200_000_000))
+    section = ImageSection(max_pixels=200_000_000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert _decoded(_png_header(12_000, 8_000), section) is FetchStatus.TOO_MANY_PIXELS
@@ -112,17 +117,17 @@ def test_a_bomb_warning_does_not_pass_when_the_recipe_allows_more_than_pillow() 
 
 def test_the_limits_on_size_are_inclusive() -> None:
     data = _encoded(_picture(64, 48), "PNG")
-    assert isinstance(_decoded(data, FetchSection(image=ImageSection(min_side=48, max_pixels=64 * 48))), Decoded)
-    assert _decoded(data, FetchSection(image=ImageSection(min_side=49))) is FetchStatus.TOO_SMALL
-    assert _decoded(data, FetchSection(image=ImageSection(max_pixels=64 * 48 - 1))) is FetchStatus.TOO_MANY_PIXELS
+    assert isinstance(_decoded(data, ImageSection(min_side=48, max_pixels=64 * 48)), PreparedImage)
+    assert _decoded(data, ImageSection(min_side=49)) is FetchStatus.TOO_SMALL
+    assert _decoded(data, ImageSection(max_pixels=64 * 48 - 1)) is FetchStatus.TOO_MANY_PIXELS
 
 
-def test_the_size_is_the_one_after_orientation() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    found = _decoded(_encoded(_picture(64, 48), "JPEG", exif=exif))
-    assert isinstance(found, Decoded)
-    assert (found.width, found.height) == (48, 64)
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+def test_the_limit_on_shape_is_inclusive_and_the_same_both_ways(form: str) -> None:
+    for size in ((640, 32), (32, 640)):
+        assert isinstance(_decoded(_encoded(_picture(*size), form)), PreparedImage)
+    for size in ((641, 32), (32, 641)):
+        assert _decoded(_encoded(_picture(*size), form)) is FetchStatus.BAD_ASPECT
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
@@ -137,11 +142,11 @@ def test_a_picture_that_cannot_be_seen_is_blank_and_a_silhouette_is_not() -> Non
     silhouette = Image.new("RGBA", (64, 48), "black")
     silhouette.putalpha(_picture(mode="L"))
     assert _decoded(_encoded(unseen, "PNG")) is FetchStatus.BLANK
-    assert isinstance(_decoded(_encoded(silhouette, "PNG")), Decoded)
+    assert isinstance(_decoded(_encoded(silhouette, "PNG")), PreparedImage)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
 def test_every_pixel_mode_is_judged(mode: str) -> None:
     image = Image.new("I;16", (64, 48), 40_000) if mode == "I;16" else _picture(mode=mode)
     image.paste(500 if mode == "I;16" else 0, (0, 0, 20, 20))
-    assert isinstance(_decoded(_encoded(image, "PNG")), Decoded)
+    assert isinstance(_decoded(_encoded(image, "PNG")), PreparedImage)

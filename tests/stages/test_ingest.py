@@ -13,7 +13,8 @@ from nameplate.engine import LocalEngine
 from nameplate.errors import InputError
 from nameplate.progress import SilentProgress
 from nameplate.recipe import NameSection, TableSection
-from nameplate.stages.ingest import IngestStage, map_columns, open_source, source_shards
+from nameplate.stages.ingest import IngestStage, map_columns, open_source
+from nameplate.store.images import ImageStore
 from nameplate.store.tables import StageTables
 
 HEADER = "brand,imageurl,title,product_code,color\n"
@@ -23,14 +24,13 @@ def ingest(path: Path, out: Path, **section: object) -> StageTables:
     table = TableSection.model_validate(
         {"source": str(path), "image": "imageurl", "title": "title", "code": "product_code", **section}
     )
-    source = open_source(path)
-    columns = map_columns(table, NameSection(), columns=source.columns)
+    source = open_source(str(path))
+    columns = map_columns(table, NameSection(), source=source)
     tables = StageTables(out, "ingest")
-    seen = set(tables.read_kept()["row_id"].to_pylist())
-    stage = IngestStage(table, columns=columns, source=source, overrides=None, seen=seen)
+    images = ImageStore(out / "images")
+    stage = IngestStage(table, columns=columns, source=source, overrides=None, images=images, tables=tables)
     stage.prepare([])
-    shards = source_shards(source, limit=table.limit)
-    outcome = LocalEngine().run(stage, shards, tables=tables, progress=SilentProgress())
+    outcome = LocalEngine().run(stage, stage.shards(), tables=tables, progress=SilentProgress())
     assert outcome.read == outcome.kept + sum(outcome.rejected.values())
     return tables
 
@@ -69,7 +69,7 @@ def test_spellings_of_one_name_become_one(tmp_path: Path) -> None:
         ("Nike,http://a/1.jpg,a,b,c,d", "6 cells, the header has 5"),
         ("Nike,http://a/1.jpg,caf\udce9,b,c", "not UTF-8"),
         ("Nike,http://a/1.jpg,a\x00b,b,c", "NUL"),
-        ("Nike,http://a/1.jpg,%s,b,c" % ("x" * 1_100_000), "field larger than field limit"),
+        ("Nike,http://a/1.jpg,%s,b,c" % ("x" * 1_100_000), "longer than 1,000,000 characters"),
     ],
 )
 def test_a_malformed_row_spoils_only_itself_and_names_its_line(tmp_path: Path, line: str, words: str) -> None:
@@ -123,7 +123,7 @@ def test_an_unusable_table_is_one_clear_paragraph(tmp_path: Path, name: str, con
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        open_source(path)
+        open_source(str(path))
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
 

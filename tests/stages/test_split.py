@@ -156,7 +156,7 @@ def test_no_examples_at_all_explains_itself(tmp_path):
     ],
 )  # fmt: skip
 def test_what_joins_rows(examples, prefix, groups):
-    made = group_examples([Example(*one) for one in examples], code_prefix=prefix)
+    made = group_examples([Example(*one) for one in examples], code_prefix=prefix).groups
     assert sorted(map(sorted, (group.row_ids for group in made))) == sorted(map(sorted, groups))
 
 

@@ -76,7 +76,8 @@ def test_matters_of_taste_cost_no_second_question(code: str) -> None:
 
 def test_every_clean_reason_is_either_a_cause_or_a_matter_of_taste() -> None:
     taste = {code for code in CleanReason if cause_of([code]) is None}
-    assert taste == {CleanReason.TOO_SHORT, CleanReason.TOO_LONG, CleanReason.WRONG_SCRIPT}
+    lengths = {CleanReason.TOO_SHORT, CleanReason.TOO_LONG}
+    assert taste == {*lengths, CleanReason.WRONG_SCRIPT, CleanReason.WRONG_LANGUAGE, CleanReason.SHARED_TEXT}
 
 
 def test_good_answer_ends_the_ladder() -> None:

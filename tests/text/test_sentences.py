@@ -2,9 +2,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nameplate.text.sentences import is_whole, sentence_spans, trim_to_whole_sentence
+from nameplate.text.repair import mend_sentences
+from nameplate.text.sentences import MarkedNames, is_whole, sentence_ends
 
-NAMES = ["A.P.C.", "St. John", "No. 21", "3.1 Phillip Lim", "J. Crew", "Yahoo!", "Gucci"]
+NAMES = MarkedNames(
+    ["A.P.C.", "St. John", "No. 21", "3.1 Phillip Lim", "J. Crew", "Yahoo!", "Gucci", "Mr & Mrs. Italy"]
+)
+
+
+def trimmed(text, names=NAMES):
+    return mend_sentences(text, finish_reason="stop", names=names).text
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,8 @@ NAMES = ["A.P.C.", "St. John", "No. 21", "3.1 Phillip Lim", "J. Crew", "Yahoo!",
         ("A bag by 3.1 Phillip Lim in", None),
         ("A bag by J. Crew in", None),
         ("A T-shirt by Yahoo! Sports in", None),
+        ("A T-shirt by yahoo! Sports in", None),
+        ("A bag by Mr & Mrs. Italy Milano in", None),
         ("A bag, e.g. Black or red, in", None),
         ("It is Dr. Martens in", None),
         ("It costs $ 12.50 only in", None),
@@ -44,21 +53,18 @@ NAMES = ["A.P.C.", "St. John", "No. 21", "3.1 Phillip Lim", "J. Crew", "Yahoo!",
     ],
 )
 def test_a_cut_off_text_ends_with_its_last_whole_sentence(text, expected):
-    assert trim_to_whole_sentence(text, NAMES) == expected
+    assert trimmed(text) == (text if expected is None else expected)
 
 
 def test_without_the_name_its_full_stop_is_only_guessed_by_its_form():
-    assert trim_to_whole_sentence("A sweater by Mr.Nice. Guys in", []) == "A sweater by Mr.Nice."
-    assert trim_to_whole_sentence("A sweater by Mr.Nice. Guys in", ["Mr.Nice. Guys"]) is None
+    nice = "A sweater by Mr.Nice. Guys in"
+    assert trimmed(nice, MarkedNames(["Gucci"])) == "A sweater by Mr.Nice."
+    assert trimmed(nice, MarkedNames(["Mr.Nice. Guys"])) == nice
 
 
-def test_sentences_are_found_with_their_places():
+def test_sentences_end_right_after_their_marks():
     text = "One bag. By A.P.C. in red!  And a rest"
-    assert [text[start:end] for start, end in sentence_spans(text, NAMES)] == [
-        "One bag.",
-        "By A.P.C. in red!",
-        "And a rest",
-    ]
+    assert [text[:end] for end in sentence_ends(text, NAMES)] == ["One bag.", "One bag. By A.P.C. in red!"]
 
 
 @given(
@@ -69,13 +75,13 @@ def test_sentences_are_found_with_their_places():
 @settings(max_examples=200, deadline=None)
 def test_trimming_only_takes_from_the_end_and_once(words):
     text = " ".join(words)
-    trimmed = trim_to_whole_sentence(text, NAMES)
-    if trimmed is None:
-        assert not is_whole(text)
-    else:
-        assert text.startswith(trimmed) and is_whole(trimmed)
-        assert trim_to_whole_sentence(trimmed, NAMES) == trimmed
+    once = trimmed(text)
+    assert text.startswith(once)
+    assert trimmed(once) == once
+    if once != text:
+        assert is_whole(once) and not is_whole(text)
 
 
 def test_a_heap_of_marks_is_read_once():
-    assert trim_to_whole_sentence("!" * 20_000 + "x", []) is None
+    heap = "!" * 20_000 + "x"
+    assert trimmed(heap) == heap

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nameplate.cli.engines import EngineName, opened_engine
 from nameplate.errors import NameplateError
 
 if TYPE_CHECKING:
+    from nameplate.engine import Engine
+    from nameplate.pipeline import Pipeline
     from nameplate.progress import Progress
     from nameplate.records import StageName
 
@@ -46,27 +49,52 @@ def showing(as_json: bool) -> Iterator[Progress]:
         yield progress
 
 
-def run_until(stage: StageName, *, recipe: Path, run_dir: Path | None, overrides: Sequence[str], as_json: bool) -> None:
+def open_pipeline(
+    recipe: Path,
+    run_dir: Path | None,
+    overrides: Sequence[str],
+    *,
+    progress: Progress,
+    engine: Engine | None = None,
+) -> Pipeline:
+    """The pipeline of a recipe file over its run directory."""
+    from nameplate.pipeline import Pipeline
+    from nameplate.recipe import load_recipe
+    from nameplate.store.rundir import RunDirectory
+
+    loaded = load_recipe(recipe, overrides)
+    root = run_dir or Path("runs") / recipe.stem
+    run = RunDirectory(root, store=Path(loaded.store) if loaded.store is not None else None)
+    return Pipeline(loaded, run, progress=progress, engine=engine, command=_command(recipe, run_dir, overrides))
+
+
+def run_until(
+    stage: StageName,
+    *,
+    recipe: Path,
+    run_dir: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+    engine: EngineName = EngineName.LOCAL,
+    address: str | None = None,
+) -> None:
     """Run a recipe up to one stage and print what is known then."""
     with explaining():
+        from nameplate.cli.linktables import print_links
         from nameplate.cli.tables import print_funnel, print_scores
-        from nameplate.pipeline import Pipeline
-        from nameplate.recipe import load_recipe
-        from nameplate.store.rundir import RunDirectory
 
-        loaded = load_recipe(recipe, overrides)
-        root = run_dir or Path("runs") / recipe.stem
-        run = RunDirectory(root, store=Path(loaded.store) if loaded.store is not None else None)
-        command = _command(recipe, run_dir, overrides)
-        with showing(as_json) as progress:
-            pipeline = Pipeline(loaded, run, progress=progress, command=command)
+        with showing(as_json) as progress, opened_engine(engine, address) as chosen:
+            pipeline = open_pipeline(recipe, run_dir, overrides, progress=progress, engine=chosen)
             pipeline.run(until=stage)
+        run = pipeline.run_directory
         scored = stage in ("score", "report")
         if as_json:
             stages = {name: record.model_dump(mode="json") for name, record in run.manifest.stages.items()}
             typer.echo(json.dumps(pipeline.summary().model_dump(mode="json") if scored else {"stages": stages}))
             return
         print_funnel(run.manifest)
+        if stage == "fetch":
+            print_links(run.manifest)
         if scored:
             print_scores(pipeline.summary())
         if stage == "report":

@@ -26,7 +26,11 @@ def print_funnel(manifest: Manifest) -> None:
             reasons = ", ".join(f"{reason} {count}" for reason, count in record.rejected.items()) or "-"
             cells = (name, f"{record.read:,}", f"{record.kept:,}", reasons, f"{record.seconds:.1f}")
             table.add_row(*(Text(cell) for cell in cells))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    ingest = manifest.stages.get("ingest")
+    if ingest is not None and (rate := ingest.details.get("rows_per_second")):
+        console.print(f"the table was read at {rate:,} rows a second")
 
 
 def print_scores(summary: RunSummary) -> None:

@@ -2,12 +2,13 @@
 
 from nameplate.engine.base import Engine, Moves, Shard, ShardResult, ShardStage, StageOutcome, file_shards
 from nameplate.engine.local import LocalEngine
-from nameplate.engine.services import Answers, Makers, Services, Shared
+from nameplate.engine.services import Answers, LocalServices, Makers, Services, Shared
 
 __all__ = [
     "Answers",
     "Engine",
     "LocalEngine",
+    "LocalServices",
     "Makers",
     "Moves",
     "Services",

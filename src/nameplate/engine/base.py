@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -82,12 +82,20 @@ class ShardStage(ABC):
         """Be given the services of an engine, before the first shard."""
         self._services = services
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What a process shares is its own; the engine gives the services of the other process to the copy there.
+        return {**self.__dict__, "_services": None}
+
     def shared(self) -> Makers:
         """Objects of which all workers use one copy; their methods are coroutines."""
         return {}
 
     def journals(self) -> Sequence[Path]:
         """Journals that `run_shard` opens."""
+        return ()
+
+    def folders(self) -> Sequence[Path]:
+        """Folders besides the tables' that `run_shard` reads or writes; every worker must see the same ones."""
         return ()
 
     def prepare(self, inputs: Sequence[Path]) -> None:  # noqa: B027  # a hook that most stages do not need
@@ -138,6 +146,21 @@ class Engine(Protocol):
             total: number of rows to come, if known.
         """
         ...
+
+
+def rows_of(tables: StageTables, index: int) -> int:
+    """Rows of a finished shard, from the files' footers."""
+    paths = (tables.kept_path(index), tables.rejected_path(index))
+    return sum(pq.read_metadata(path).num_rows for path in paths)
+
+
+def unfinished(inputs: Iterable[Shard], tables: StageTables, advance: Advance) -> Iterator[Shard]:
+    """The shards still to be run; the rows of the others are done already."""
+    for shard in inputs:
+        if tables.is_finished(shard.index):
+            advance(rows_of(tables, shard.index))
+        else:
+            yield shard
 
 
 def run_one_shard(stage: ShardStage, shard: Shard, tables: StageTables, advance: Advance) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-import pyarrow.parquet as pq
-
-from nameplate.engine.base import Shard, ShardStage, StageOutcome, complete, run_one_shard
+from nameplate.engine.base import Shard, ShardStage, StageOutcome, complete, run_one_shard, unfinished
 from nameplate.engine.services import LocalServices
 from nameplate.progress import Advance, Progress, bar
 from nameplate.store.tables import StageTables
@@ -26,30 +24,26 @@ class LocalEngine:
         total: int | None = None,
     ) -> StageOutcome:
         """Run `stage` over `inputs` and write `tables`; see `Engine.run`."""
-        stage.serve(LocalServices(stage.shared()))
+        services = LocalServices(stage.shared())
+        stage.serve(services)
         try:
             with bar(progress, stage.name, total) as advance:
                 _run_shards(stage, inputs, tables, advance)
         finally:
             stage.close()
+            services.close()
         return complete(stage, tables)
-
-
-def rows_of(tables: StageTables, index: int) -> int:
-    """Rows of a finished shard, from the files' footers."""
-    paths = (tables.kept_path(index), tables.rejected_path(index))
-    return sum(pq.read_metadata(path).num_rows for path in paths)
 
 
 def _run_shards(stage: ShardStage, inputs: Iterable[Shard], tables: StageTables, advance: Advance) -> None:
     if stage.shards_at_once == 1:
-        for shard in _unfinished(inputs, tables, advance):
+        for shard in unfinished(inputs, tables, advance):
             run_one_shard(stage, shard, tables, advance)
         return
     running: set[Future[None]] = set()
     with ThreadPoolExecutor(stage.shards_at_once, f"{stage.name}-shard") as threads:
         try:
-            for shard in _unfinished(inputs, tables, advance):
+            for shard in unfinished(inputs, tables, advance):
                 running.add(threads.submit(run_one_shard, stage, shard, tables, advance))
                 if len(running) == stage.shards_at_once:
                     running = _after_one(running)
@@ -67,11 +61,3 @@ def _after_one(running: set[Future[None]]) -> set[Future[None]]:
     for future in done:
         future.result()
     return others
-
-
-def _unfinished(inputs: Iterable[Shard], tables: StageTables, advance: Advance) -> Iterable[Shard]:
-    for shard in inputs:
-        if tables.is_finished(shard.index):
-            advance(rows_of(tables, shard.index))
-        else:
-            yield shard

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,12 +32,16 @@ class Answers(Protocol):
         """The latest entry of a key."""
         ...
 
+    def last_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The latest entry of each of these keys that has one, in one question."""
+        ...
+
 
 class Shared(Protocol):
-    """One object of which all workers use the same copy."""
+    """One object of which all workers use the same copy; its methods are coroutines, all on one event loop."""
 
     async def ask(self, method: str, *arguments: Any) -> Any:
-        """Call a method of it, and await its answer when it is a coroutine."""
+        """Await a method of it. When the waiting is cancelled, so is the method."""
         ...
 
 
@@ -50,23 +58,77 @@ class Services(Protocol):
 
 
 class LocalServices:
-    """Services of one process: journals are files, shared objects are objects."""
+    """Services of one process: journals are files, and shared objects live on an event loop of their own.
+
+    Each shard has an event loop, and several may run at once, in threads; what they share must outlive and join them.
+    """
 
     def __init__(self, makers: Makers) -> None:
-        self._objects = {name: make() for name, make in makers.items()}
+        self._makers = makers
+        self._lock = threading.Lock()
+        self._loop: _OwnLoop | None = None
+        self._objects: dict[str, Shared] = {}
 
     def journal(self, path: Path) -> AbstractContextManager[Answers]:
         """Open a journal file."""
         return Journal(path)
 
     def shared(self, name: str) -> Shared:
-        """The object itself, behind the face that a distant one would have."""
-        return _LocalShared(self._objects[name])
+        """The object, behind the face that a distant one would have."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = _OwnLoop()
+            if name not in self._objects:
+                self._objects[name] = _LocalShared(self._makers[name](), self._loop)
+            return self._objects[name]
+
+    def close(self) -> None:
+        """Let the shared objects go; who still waits for one is cancelled."""
+        with self._lock:
+            if self._loop is not None:
+                self._loop.close()
+            self._loop = None
+            self._objects.clear()
+
+
+class _OwnLoop:
+    """An event loop in a thread that ends with the process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._is_closed = False
+        threading.Thread(target=self._run, name="shared", daemon=True).start()
+
+    def start(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
+        """Begin a coroutine there."""
+        with self._lock:
+            if self._is_closed:
+                raise asyncio.CancelledError("what was shared is closed")
+            return asyncio.run_coroutine_threadsafe(call(), self._loop)
+
+    def close(self) -> None:
+        """Cancel what runs, and end."""
+        with self._lock:
+            self._is_closed = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        finally:
+            self._loop.close()
 
 
 class _LocalShared:
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: Any, loop: _OwnLoop) -> None:
         self._target = target
+        self._loop = loop
 
     async def ask(self, method: str, *arguments: Any) -> Any:
-        return await getattr(self._target, method)(*arguments)
+        return await asyncio.wrap_future(self._loop.start(partial(getattr(self._target, method), *arguments)))

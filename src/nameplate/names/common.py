@@ -9,10 +9,20 @@ from nameplate.names.normalise import tokens
 
 
 def is_common(name: str) -> bool:
-    """Whether every word of `name` is an ordinary word or a number ("The Row", "Off-White", "No. 21")."""
+    """Whether every word of `name` is an ordinary word, its plural, or a number ("The Row", "Rails", "No. 21")."""
     words = [token.text for token in tokens(name)]
+    return bool(words) and all(word.isdigit() or _is_ordinary(word) for word in words)
+
+
+def _is_ordinary(word: str) -> bool:
     known = _common_words()
-    return bool(words) and all(word in known or word.isdigit() for word in words)
+    singular = word.removesuffix("ies") + "y" if word.endswith("ies") else word.removesuffix("s")
+    return word in known or singular in known
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list that is written as one text."""
+    return frozenset(text.split())
 
 
 @cache

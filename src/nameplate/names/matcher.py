@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from nameplate.errors import InputError
-from nameplate.names.claims import is_denied, is_written_as_name
+from nameplate.names.claims import is_denied, is_in_slot, is_written_as_name
 from nameplate.names.normalise import Token, fold_accents, tokens
 from nameplate.names.occurrences import Occurrence, OccurrenceFinder
+from nameplate.names.overrides import POLICIES, MatchPolicy
+from nameplate.names.plain import PlainText, read_plainly
 from nameplate.names.registry import NameEntry, Registry
 from nameplate.records import NameVerdict
+from nameplate.store.fingerprint import fingerprint
 
 _RIGHT = (NameVerdict.EXACT, NameVerdict.CASE_VARIANT, NameVerdict.DIACRITIC_VARIANT, NameVerdict.ALIAS)
 _SAME_MARKS = str.maketrans(dict.fromkeys("‘’ʼ`´", "'") | dict.fromkeys("‐‑‒–—−", "-") | dict.fromkeys("＆", "&"))
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _LEADING, _TRAILING = re.compile(r"^[\W_]+"), re.compile(r"[\W_]+$")
+
+
+MATCHER_VERSION = 2
+"""Rises with any change of what a text is said to claim; work that depends on verdicts is done again then."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,40 @@ class Judgement:
     end: int | None = None
 
 
+class Mention(NamedTuple):
+    """A name that stands in a text and is not denied. `start`, `end` are in the text as given."""
+
+    entry: NameEntry
+    start: int
+    end: int
+    counts_up_to: MatchPolicy
+    """The strictest policy under which this place is a claim."""
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it is one under the name's own policy."""
+        return POLICIES.index(self.entry.match_policy) <= POLICIES.index(self.counts_up_to)
+
+
 class _Reading(NamedTuple):
+    plain: PlainText
     claimed: list[Occurrence]
     ambiguous: list[Occurrence]
+
+    def claims_for(self, gold: NameEntry) -> tuple[list[Occurrence], list[Occurrence]]:
+        """Claims of `gold`, and of other names; a former name of `gold` is neither."""
+        own = [found for found in self.claimed if found.entry is gold and not found.former]
+        return own, [found for found in self.claimed if found.entry is not gold]
+
+    def names_but_former(self, gold: NameEntry) -> tuple[str, ...]:
+        """Display forms of all claimed names, in order, without what `gold` was called once."""
+        counted = (found.entry.display for found in self.claimed if not (found.former and found.entry is gold))
+        return tuple(dict.fromkeys(counted))
+
+    def unsure(self, gold: NameEntry) -> Occurrence | None:
+        """The first place where `gold` stands, or what it was called once, without being claimed."""
+        places = (*self.ambiguous, *(found for found in self.claimed if found.former))
+        return min((found for found in places if found.entry is gold), key=lambda found: found.start, default=None)
 
 
 def is_right(judgement: Judgement) -> bool:
@@ -52,42 +91,62 @@ class Matcher:
         self.registry = registry
         self._finder = OccurrenceFinder(registry)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of everything a verdict depends on beside the text: names, normaliser and rules."""
+        return fingerprint(MATCHER_VERSION, self.registry.fingerprint)
+
     def judge(self, text: str, name: str) -> Judgement:
         """What `text` says about `name` (any spelling that the registry knows).
 
-        A text that claims another name is OTHER_NAME even when it claims this one too.
+        A text that claims another name is OTHER_NAME even when it claims this one too. One that only says what the name
+        was called once is AMBIGUOUS.
 
         Raises:
             InputError: the registry does not know `name`.
         """
         gold = self._entry(name)
         reading = self._read(text)
-        claimed = tuple(dict.fromkeys(found.entry.display for found in reading.claimed))
-        own = [found for found in reading.claimed if found.entry is gold]
-        verdicts = [_variant(text[found.start : found.end], gold.display) for found in own]
+        own, others = reading.claims_for(gold)
+        claimed = reading.names_but_former(gold)
+        verdicts = [_variant(reading.plain.text[found.start : found.end], gold.display) for found in own]
         best = min(range(len(own)), key=lambda place: _RIGHT.index(verdicts[place]), default=None)
-        where = own[best] if best is not None else None
-        if any(found.entry is not gold for found in reading.claimed):
-            return _judgement(NameVerdict.OTHER_NAME, claimed, where)
         if best is not None:
-            return _judgement(verdicts[best], claimed, where)
-        unsure = next((found for found in reading.ambiguous if found.entry is gold), None)
-        return _judgement(NameVerdict.AMBIGUOUS if unsure else NameVerdict.ABSENT, claimed, unsure)
+            verdict = NameVerdict.OTHER_NAME if others else verdicts[best]
+            return _judgement(verdict, claimed, reading.plain, own[best])
+        if others:
+            return _judgement(NameVerdict.OTHER_NAME, claimed, reading.plain, None)
+        unsure = reading.unsure(gold)
+        return _judgement(NameVerdict.AMBIGUOUS if unsure else NameVerdict.ABSENT, claimed, reading.plain, unsure)
 
     def canonicalise(self, text: str, name: str) -> tuple[str, bool]:
         """`text` with every claimed spelling of `name` in its display form, and whether anything changed.
 
-        Denied and ambiguous places stay as they are.
+        Denied and ambiguous places and former names stay as they are.
 
         Raises:
             InputError: the registry does not know `name`.
         """
         gold = self._entry(name)
-        written = text
-        for found in reversed([found for found in self._read(text).claimed if found.entry is gold]):
-            start, end = _with_marks(written, found, gold.display)
-            written = written[:start] + gold.display + written[end:]
+        reading = self._read(text)
+        pieces: list[str] = []
+        done = 0
+        for found in reading.claims_for(gold)[0]:
+            start, end = reading.plain.origin(*_with_marks(reading.plain.text, found, gold.display))
+            pieces += (text[done:start], gold.display)
+            done = end
+        written = "".join((*pieces, text[done:]))
         return written, written != text
+
+    def mentions(self, text: str) -> list[Mention]:
+        """All names that stand in `text`, in order, except where they are denied."""
+        plain = read_plainly(text)
+        words = tokens(plain.text)
+        return [
+            Mention(found.entry, *plain.origin(found.start, found.end), policy)
+            for found in self._standing(plain.text, words)
+            if (policy := _counts_up_to(plain.text, words, found)) is not None
+        ]
 
     def _entry(self, name: str) -> NameEntry:
         entry = self.registry.lookup(name)
@@ -96,25 +155,43 @@ class Matcher:
         return entry
 
     def _read(self, text: str) -> _Reading:
-        words = tokens(text)
-        reading = _Reading([], [])
+        plain = read_plainly(text)
+        words = tokens(plain.text)
+        reading = _Reading(plain, [], [])
+        for found in self._standing(plain.text, words):
+            (reading.claimed if _is_claim(plain.text, words, found) else reading.ambiguous).append(found)
+        return reading
+
+    def _standing(self, text: str, words: Sequence[Token]) -> Iterator[Occurrence]:
+        """Names that are not denied, in order."""
         denied: Occurrence | None = None
         for found in self._finder.find(text, words):
-            if is_denied(text, words, found, before=denied):
-                denied = found
-                continue
-            denied = None
-            (reading.claimed if _is_claim(text, words, found) else reading.ambiguous).append(found)
-        return reading
+            denied = found if is_denied(text, words, found, before=denied) else None
+            if denied is None:
+                yield found
 
 
 def _is_claim(text: str, words: Sequence[Token], found: Occurrence) -> bool:
-    needs_case = found.respaced or found.entry.match_policy == "cased"
-    return not needs_case or is_written_as_name(text, words, found)
+    match found.entry.match_policy:
+        case "context":
+            return is_in_slot(text, words, found)
+        case "cased":
+            return is_written_as_name(text, words, found)
+        case "plain":
+            return not found.respaced or is_written_as_name(text, words, found)
 
 
-def _judgement(verdict: NameVerdict, claimed: tuple[str, ...], found: Occurrence | None) -> Judgement:
-    return Judgement(verdict, claimed, found.start if found else None, found.end if found else None)
+def _counts_up_to(text: str, words: Sequence[Token], found: Occurrence) -> MatchPolicy | None:
+    if is_in_slot(text, words, found):
+        return "context"
+    if is_written_as_name(text, words, found):
+        return "cased"
+    return None if found.respaced else "plain"
+
+
+def _judgement(verdict: NameVerdict, claimed: tuple[str, ...], plain: PlainText, found: Occurrence | None) -> Judgement:
+    start, end = plain.origin(found.start, found.end) if found is not None else (None, None)
+    return Judgement(verdict, claimed, start, end)
 
 
 def _variant(raw: str, display: str) -> NameVerdict:

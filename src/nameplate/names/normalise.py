@@ -2,7 +2,8 @@
 
 Steps: compatibility decomposition, casefold, accents dropped from Latin, Greek and Cyrillic letters only (elsewhere a
 mark is another letter: Japanese ka and ga), an explicit map for letters that do not decompose, and "&" and "+" read as
-"and". Everything else that is no letter or digit separates words.
+"and". Everything else that is no letter or digit separates words, and so does a change between scripts that write
+without spaces and others; each Chinese character is a word of its own, for nothing else says where one ends.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 """Goes into every fingerprint that depends on names; rises with any change of what two texts compare equal."""
 
 _LETTERS_THAT_DO_NOT_DECOMPOSE = str.maketrans(
@@ -25,6 +26,10 @@ _TRADE_MARKS = {"™", "℠", "®", "©", "℗"}
 # Letters by Unicode's book, apostrophes by their use.
 _APOSTROPHES = {"ʼ", "ʹ", "ʻ", "ʽ", "ˈ", "ˊ", "ˋ"}
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+|[&+]")
+_CHUNK = re.compile(r"\S+")
+_HAN = "CJK"
+# Written without spaces, or with endings of the language right behind a foreign name.
+_SCRIPTS_WITHOUT_SPACES = (_HAN, "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 
 
 class Token(NamedTuple):
@@ -47,12 +52,12 @@ class _Kind(Enum):
 def tokens(text: str) -> list[Token]:
     """The letter and digit words of `text`, normalised; `start` and `end` index `text` as given."""
     if text.isascii():
-        return [_ascii_token(match) for match in _ASCII_WORD.finditer(text)]
-    reader = _Reader(text)
-    for place, char in enumerate(text):
-        for kind, piece in _pieces(char):
-            reader.read(kind, piece, place)
-    return reader.finish()
+        return _ascii_tokens(text, 0)
+    found: list[Token] = []
+    for chunk in _CHUNK.finditer(text):
+        piece, start = chunk.group(), chunk.start()
+        found += _ascii_tokens(piece, start) if piece.isascii() else _tokens_by_character(piece, start)
+    return found
 
 
 def normalise(text: str) -> str:
@@ -74,24 +79,41 @@ def fold_accents(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(kept))
 
 
-def _ascii_token(match: re.Match[str]) -> Token:
+def _ascii_tokens(text: str, offset: int) -> list[Token]:
+    return [_ascii_token(match, offset) for match in _ASCII_WORD.finditer(text)]
+
+
+def _ascii_token(match: re.Match[str], offset: int) -> Token:
     raw = match.group()
-    return Token("and" if raw in "&+" else raw.lower(), match.start(), match.end(), raw)
+    return Token("and" if raw in "&+" else raw.lower(), offset + match.start(), offset + match.end(), raw)
+
+
+def _tokens_by_character(text: str, offset: int) -> list[Token]:
+    reader = _Reader(text, offset)
+    for place, char in enumerate(text):
+        for kind, piece in _pieces(char):
+            reader.read(kind, piece, place)
+    return reader.finish()
 
 
 class _Reader:
-    """Collects pieces into words."""
+    """Collects pieces into words; `offset` is where the text starts in a longer one."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, offset: int) -> None:
         self.text = text
+        self.offset = offset
         self.found: list[Token] = []
         self.word = ""
+        self.script = ""
         self.start = self.end = 0
 
     def read(self, kind: _Kind, piece: str, place: int) -> None:
         if kind is _Kind.WORD:
+            script = _script(piece)
+            if script != self.script or script == _HAN:
+                self._close()
             if not self.word:
-                self.start = place
+                self.start, self.script = place, script
             self.word += piece
             self.end = place + 1
         elif kind is _Kind.MARK:
@@ -99,7 +121,8 @@ class _Reader:
         elif kind is not _Kind.SKIP:
             self._close()
             if kind is _Kind.AND:
-                self.found.append(Token("and", place, place + 1, self.text[place]))
+                start = self.offset + place
+                self.found.append(Token("and", start, start + 1, self.text[place]))
 
     def _read_mark(self, piece: str, place: int) -> None:
         if self.word:
@@ -110,7 +133,8 @@ class _Reader:
         if self.word:
             # Composed last: Hangul and kana come out in one form whatever form went in.
             word = unicodedata.normalize("NFC", self.word)
-            self.found.append(Token(word, self.start, self.end, self.text[self.start : self.end]))
+            raw = self.text[self.start : self.end]
+            self.found.append(Token(word, self.offset + self.start, self.offset + self.end, raw))
             self.word = ""
 
     def finish(self) -> list[Token]:
@@ -148,6 +172,13 @@ def _kind(part: str) -> _Kind:
     if category[0] in "LN" and part not in _APOSTROPHES:
         return _Kind.WORD
     return _Kind.GAP
+
+
+@lru_cache(maxsize=4096)
+def _script(letter: str) -> str:
+    """The script of a letter when it is one without spaces; "" for all others, and for digits."""
+    name = unicodedata.name(letter, "")
+    return next((script for script in _SCRIPTS_WITHOUT_SPACES if name.startswith(script)), "")
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,6 @@
 """The recipe: one YAML page is the experiment. Sections are frozen values; unknown keys are errors."""
 
+from nameplate.recipe.checks import check_choices
 from nameplate.recipe.loading import build_recipe, dump_recipe, load_recipe
 from nameplate.recipe.sections import (
     CaptionSection,
@@ -42,6 +43,7 @@ __all__ = [
     "TeacherSection",
     "TrainSection",
     "build_recipe",
+    "check_choices",
     "dump_recipe",
     "load_recipe",
 ]

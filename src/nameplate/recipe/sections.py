@@ -52,7 +52,7 @@ class NameSection(Section):
     column: str | None = "brand"
     """Column with the name; none: the rows have no name, which is enough up to `split`."""
     registry: str | None = None
-    """YAML file with display forms and aliases; none: made from the column."""
+    """YAML file that decides which spellings are one name (`nameplate names` writes one); none: the column alone."""
 
 
 class ClockSection(Section):
@@ -170,6 +170,14 @@ class CleanSection(Section):
     """So many copies of one piece at the end, or of one sentence anywhere, are a loop."""
     ngram_cover: float = Field(0.30, gt=0, le=1)
     """Share of words under 4-grams seen at least three times that is a loop."""
+    few_words: int = Field(18, ge=0, le=50)
+    """At most so many different words among the last 50 are a salad of few words; 0: off."""
+    counting: int = Field(20, ge=1)
+    """So many numbers among the last 60 words are counting."""
+    foreign_letters: float | None = Field(None, ge=0, le=1)
+    """Largest share of letters of another script; none: 0.05 in English, 0.70 in Chinese."""
+    shared_by: int | None = Field(5, ge=2)
+    """A caption that so many different products share says nothing about any of them; none: off."""
 
 
 class SplitSection(Section):

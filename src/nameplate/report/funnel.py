@@ -19,12 +19,13 @@ TEXT_LIMIT: Final = 600
 """Characters shown of any text of a row; a loop can be very long."""
 
 STEPS: Final[dict[StageName, str]] = {
-    "ingest": "with a name and a link",
+    "ingest": "with a name and an image",
     "fetch": "with a live image",
     "caption": "captioned by the teacher",
     "clean": "with a clean caption",
     "split": "in a split",
 }
+_CAPTION_IN_TABLE: Final = "with a caption in the table"
 _COLUMNS: Final = [
     "row_id",
     "name",
@@ -114,7 +115,8 @@ def _step(summary: RunSummary, run: RunDirectory, stage: StageName, listings: in
         for code, number in sorted(row.rejected.items(), key=lambda pair: (-pair[1], pair[0]))
     )
     dropped = sum(row.rejected.values())
-    return Step(stage, STEPS[stage], row.kept, row.kept / max(listings, 1), dropped, reasons)
+    label = _CAPTION_IN_TABLE if stage == "caption" and summary.captions_from_table else STEPS[stage]
+    return Step(stage, label, row.kept, row.kept / max(listings, 1), dropped, reasons)
 
 
 def _examples(run: RunDirectory, stage: StageName, codes: Iterable[str]) -> dict[str, list[dict[str, Any]]]:

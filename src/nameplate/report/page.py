@@ -19,6 +19,7 @@ from nameplate.report.charts import accuracy_figure, loss_figure, support_figure
 from nameplate.report.formats import FILTERS
 from nameplate.report.funnel import build_funnel
 from nameplate.report.gallery import build_gallery
+from nameplate.report.images import build_images
 from nameplate.report.names import build_names
 from nameplate.report.provenance import build_provenance
 from nameplate.report.teacher import build_teacher
@@ -63,6 +64,7 @@ def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, com
             train=summary.train,
             verdict=build_verdict(summary),
             funnel=build_funnel(summary, run),
+            images=build_images(summary),
             teacher=build_teacher(run),
             figures=_curves(summary),
             support=support_figure(summary.score.names),

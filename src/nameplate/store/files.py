@@ -27,8 +27,12 @@ _UMASK = _read_umask()
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, fsync and rename it into place.
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well, rename it into place.
+
+    Args:
+        path: the file to replace.
+        durable: whether to wait until the disk has it, so that even a power cut cannot take it back.
 
     Raises:
         RunDirectoryError: the disk is full or the folder cannot be written.
@@ -42,9 +46,11 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             # mkstemp makes a file for its owner alone; what we keep has the mode of any other new file.
             temporary.chmod(0o666 & ~_UMASK)
-            _sync(temporary)
+            if durable:
+                _sync(temporary)
             temporary.replace(path)
-            _sync(path.parent)
+            if durable:
+                _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -64,9 +70,9 @@ def explaining_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step."""
-    with replacing(path) as temporary:
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `data` in one step; see `replacing`."""
+    with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 

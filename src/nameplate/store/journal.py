@@ -1,7 +1,7 @@
 """Journals: what was paid for once (a fetch, a teacher's answer, a prediction) is written down at once and kept.
 
 A journal is one SQLite file in WAL mode. Every `put` is committed before it returns, so a killed process loses nothing
-that it had finished. Several threads of one process may share a journal.
+that it had finished. Several threads of one process may share a journal, and several processes of one machine the file.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nameplate.errors import RunDirectoryError
 from nameplate.store.files import explaining_disk_errors
@@ -24,6 +24,14 @@ CREATE TABLE IF NOT EXISTS entries (
 ) WITHOUT ROWID
 """
 
+_LAST_MANY = """
+SELECT entries.key, entries.value FROM json_each(?) AS wanted JOIN entries ON entries.key = wanted.value
+WHERE entries.attempt = (SELECT max(attempt) FROM entries AS each WHERE each.key = entries.key)
+"""
+
+BUSY_SECONDS: Final = 30.0
+"""How long a write waits for another process's write to end."""
+
 
 class Journal:
     """JSON values by key and attempt, kept for good."""
@@ -33,7 +41,7 @@ class Journal:
         with explaining_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute(_SCHEMA)
@@ -65,6 +73,12 @@ class Journal:
         """The latest entry of a key."""
         entries = self.attempts(key)
         return entries[-1] if entries else None
+
+    def last_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The latest entry of each of these keys that has one, in one question."""
+        with self._lock:
+            found = self._database.execute(_LAST_MANY, (json.dumps(list(keys)),)).fetchall()
+        return {key: json.loads(text) for key, text in found}
 
     def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every entry with its key, ordered by key and attempt."""

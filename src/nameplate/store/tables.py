@@ -80,9 +80,10 @@ class StageTables:
 
         Safe to repeat after a crash: a row that already stands among the rejected is not written twice.
         """
+        moving = pa.array(list(moves), pa.string())
         for path in self.kept_paths() if moves else []:
             kept = pq.read_table(path)
-            mask = pc.is_in(kept["row_id"], value_set=pa.array(list(moves), pa.string()))
+            mask = pc.is_in(kept["row_id"], value_set=moving)
             moved = kept.filter(mask)
             if moved.num_rows == 0:
                 continue

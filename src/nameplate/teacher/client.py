@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from nameplate.engine import LocalServices, Services
 from nameplate.errors import TeacherError
 from nameplate.recipe import SamplingSection, TeacherSection
 from nameplate.records import CleanReason
 from nameplate.store.fingerprint import fingerprint
-from nameplate.store.journal import Journal
+from nameplate.teacher.desk import DESK, SEAT, desk_makers
 from nameplate.teacher.exchange import Exchange, Reply, TemporaryFailure
 from nameplate.teacher.ladder import POLICY_VERSION, Ask, Attempt, next_ask, problems_of_finish
 from nameplate.teacher.line import MAX_TRIES, pause_seconds
@@ -73,6 +75,8 @@ class TeacherClient:
         section: the server.
         sampling: how it samples its first answer.
         journal: SQLite file of all answers; an answered attempt is never asked again.
+        services: where the journal and the desk of all workers are; none: in this process, for this client alone.
+        holder: the piece of work, by a name that it has again when it is tried again.
         pause: waits between tries of a request; tests pass their own.
     """
 
@@ -82,11 +86,15 @@ class TeacherClient:
         sampling: SamplingSection,
         journal: Path,
         *,
+        services: Services | None = None,
+        holder: str = "alone",
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._section = section
         self._sampling = sampling
         self._path = journal
+        self._services = services
+        self._holder = holder
         self._pause = pause
         self._rng = random.Random()
         self.num_sent = 0
@@ -96,8 +104,17 @@ class TeacherClient:
         self._simulated: bool | None = None
 
     async def __aenter__(self) -> TeacherClient:
-        self._journal = Journal(self._path)
-        self._exchange = Exchange(self._section)
+        async with AsyncExitStack() as stack:
+            services = self._services
+            if services is None:
+                services = own = LocalServices(desk_makers(self._section))
+                stack.callback(own.close)
+            self._journal = stack.enter_context(services.journal(self._path))
+            self._desk = services.shared(DESK)
+            await self._desk.ask("enter", self._holder)
+            self._exchange = Exchange(self._section)
+            stack.push_async_callback(self._exchange.close)
+            self._open = stack.pop_all()
         self._slots = asyncio.Semaphore(self._section.concurrency)
         self._greeting = asyncio.Lock()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -105,8 +122,7 @@ class TeacherClient:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._exchange.close()
-        self._journal.close()
+        await self._open.aclose()
 
     def key(self, question: Question) -> str:
         """The request key: everything that decides what is asked. The judge is no part of it."""
@@ -122,7 +138,7 @@ class TeacherClient:
         key = self.key(question)
         # Rows may share image and prompt: the second waits for the first and finds its answers in the journal.
         lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
+        async with lock, self._held(key):
             return await self._climb(key, question, judge)
 
     async def is_simulated(self) -> bool:
@@ -161,16 +177,26 @@ class TeacherClient:
             entries.append(entry)
         return Answers(key, tuple(_answer(entry) for entry in entries))
 
+    @asynccontextmanager
+    async def _held(self, name: str) -> AsyncIterator[None]:
+        """Hold a question, or a seat, among all workers."""
+        await self._desk.ask("take", self._holder, name)
+        try:
+            yield
+        finally:
+            await self._desk.ask("give_back", self._holder, name)
+
     async def _send_patiently(self, ask: Ask, question: Question) -> Reply | None:
         """Send one request until it is answered; None when this one question is not to be answered now."""
         spent = 0
         while True:
             async with self._slots:
                 await self._keep_quiet()
-                self.num_sent += 1
                 try:
-                    # Encoded anew for each try: only questions under way hold their image in memory.
-                    reply = await self._exchange.send(ask, _data_uri(question))
+                    async with self._held(SEAT):
+                        self.num_sent += 1
+                        # Encoded anew for each try: only questions under way hold their image in memory.
+                        reply = await self._exchange.send(ask, _data_uri(question))
                 except TemporaryFailure as caught:
                     failure = caught
                 else:

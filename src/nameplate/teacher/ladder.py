@@ -47,9 +47,13 @@ class Cause(StrEnum):
 _CAUSES: Final[dict[str, Cause]] = {
     CleanReason.EMPTY: Cause.REFUSAL,
     CleanReason.REFUSAL: Cause.REFUSAL,
+    CleanReason.LEAKED: Cause.REFUSAL,
+    CleanReason.WRAPPED: Cause.REFUSAL,
     CleanReason.GARBLED: Cause.GARBLED,
     CleanReason.MOJIBAKE: Cause.GARBLED,
+    CleanReason.WORD_SALAD: Cause.GARBLED,
     CleanReason.TAIL_LOOP: Cause.LOOP,
+    CleanReason.INNER_LOOP: Cause.LOOP,
     CleanReason.SENTENCE_REPEAT: Cause.LOOP,
     CleanReason.NGRAM_COVER: Cause.LOOP,
     CleanReason.FEW_WORDS: Cause.LOOP,

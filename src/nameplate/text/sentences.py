@@ -3,108 +3,97 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 _CLOSERS = r"[\"'”’»」』)\]*_]*"
 # Possessive, and never begun inside a run of marks: a text of 10,000 dots is read once.
-_MARK = re.compile(rf"(?<![.!?])[.!?]++{_CLOSERS}+(?=\s|$)|[。！？]++{_CLOSERS}+")
-_WHOLE = re.compile(rf"[.!?。！？]{_CLOSERS}\s*$")
+_MARK = re.compile(rf"[.!?](?<![.!?][.!?])[.!?]*+{_CLOSERS}+(?=\s|$)|[。！？]++{_CLOSERS}+")
+_END_MARKS = (".", "!", "?", "。", "！", "？")
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“‘«]*$")
 _LONGEST_SHORT_WORD = 24
-_ABBREVIATIONS = frozenset(
-    [
-        *[
-            "mr",
-            "mrs",
-            "ms",
-            "dr",
-            "st",
-            "ste",
-            "prof",
-            "jr",
-            "sr",
-            "no",
-            "nr",
-            "vol",
-            "fig",
-            "vs",
-            "approx",
-            "ca",
-            "cf",
-        ],
-        *[
-            "incl",
-            "excl",
-            "inc",
-            "ltd",
-            "co",
-            "corp",
-            "dept",
-            "est",
-            "max",
-            "min",
-            "avg",
-            "e.g",
-            "i.e",
-            "eg",
-            "ie",
-            "al",
-        ],
-        *["ft", "oz", "lb", "lbs", "sq", "ref", "mt", "av", "ave", "u.s", "u.k", "a.k.a"],
-    ]
+_SHORT_WORDS = (
+    "mr mrs ms dr st ste prof jr sr no nr vol fig vs approx ca cf incl excl inc ltd co corp dept est max min avg "
+    "e.g i.e eg ie al ft oz lb lbs sq ref mt av ave u.s u.k a.k.a"
 )
+_ABBREVIATIONS = frozenset(_SHORT_WORDS.split())
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _NUMBER = re.compile(r"[\d.,:]*\d")
 # After initials and abbreviations, a sentence can be told to begin only by a word that begins little else.
 _STARTERS = frozenset(["The", "It", "Its", "This", "These", "They", "There", "Their", "Overall", "Both"])
+_MARKED_WORD = re.compile(r"\S*?[.!?]")
 _NEXT_WORD = re.compile(r"\s+[\"'“‘«(\[*_]*([^\s\"'”’»)\]*_.,;:!?]*)")
 
 
-class Sentence(NamedTuple):
-    """One sentence of a text, without the spaces around it."""
+class MarkedNames:
+    """Names with a full stop, exclamation or question mark in them, whose marks end no sentence ("A.P.C.", "Yahoo!").
 
-    start: int
-    end: int
+    They are found in any case and with any spaces after the mark. Compiled once, for the names of a whole run.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        by_beginning: dict[str, set[str]] = defaultdict(set)
+        for name in names:
+            if _MARKED_WORD.search(name):
+                by_beginning[_beginning(name)].add(name)
+        self._patterns = {beginning: _pattern(found) for beginning, found in by_beginning.items()}
+
+    def places(self, text: str) -> frozenset[int]:
+        """All places inside these names."""
+        if not self._patterns:
+            return frozenset()
+        folded = text.casefold()
+        return frozenset(
+            place
+            for beginning, pattern in self._patterns.items()
+            if beginning in folded
+            for found in pattern.finditer(text)
+            for place in range(*found.span())
+        )
+
+
+def _beginning(name: str) -> str:
+    """The first word of a name that ends in a mark ("mrs." of "Mr & Mrs. Italy"): looked for before the pattern."""
+    found = _MARKED_WORD.search(name)
+    assert found is not None, name
+    return found.group().casefold()
+
+
+def _pattern(names: Collection[str]) -> re.Pattern[str]:
+    longest_first = sorted(names, key=lambda name: (-len(name), name))
+    spelled = "|".join(r"\s*".join(re.escape(part) for part in _parts(name)) for name in longest_first)
+    return re.compile(rf"(?<!\w)(?:{spelled})(?!\w)", re.IGNORECASE)
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in re.split(r"(?<=[.!?])|\s+", name) if part]
+
+
+NO_NAMES = MarkedNames(())
 
 
 def is_whole(text: str) -> bool:
     """Whether a text ends in . ! ? 。 ！ ？, or in closing quotes or brackets right after one."""
-    return _WHOLE.search(text) is not None
+    return text.rstrip().rstrip("\"'”’»」』)]*_").endswith(_END_MARKS)
 
 
-def sentence_spans(text: str, names: Sequence[str] = ()) -> list[Sentence]:
-    """The sentences of `text`; the last one may lack its end.
+def sentence_ends(text: str, names: MarkedNames = NO_NAMES) -> list[int]:
+    """The places right after the marks that end a sentence, in order.
 
     Args:
         names: no full stop inside one of these, or at its end, ends a sentence (unless "The", "It", ... follow).
     """
-    spans: list[Sentence] = []
-    start = 0
-    for end in [*_ends(text, names), len(text)]:
-        piece = text[start:end]
-        if piece.strip():
-            spans.append(Sentence(start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())))
-        start = end
-    return spans
+    in_names = names.places(text)
+    marks = _MARK.finditer(text)
+    return [mark.end() for mark in marks if _is_plain_end(text, mark, in_names) or _is_end(text, mark, in_names)]
 
 
-def trim_to_whole_sentence(text: str, names: Sequence[str]) -> str | None:
-    """`text` up to the end of its last whole sentence; as it is when it ends in one; None when it has none.
-
-    Args:
-        names: names whose full stops end no sentence ("A.P.C.", "St. John").
-    """
-    if is_whole(text):
-        return text
-    ends = _ends(text, names)
-    return text[: ends[-1]] if ends else None
-
-
-def _ends(text: str, names: Sequence[str]) -> list[int]:
-    in_names = _places_in_names(text, tuple(names))
-    return [mark.end() for mark in _MARK.finditer(text) if _is_end(text, mark, in_names)]
+def _is_plain_end(text: str, mark: re.Match[str], in_names: frozenset[int]) -> bool:
+    """What most ends are, told quickly: an ordinary word, the mark, and the text's end or a capital."""
+    start, end = mark.span()
+    word, after = text[text.rfind(" ", 0, start) + 1 : start], text[end : end + 2]
+    is_word = len(word) > 1 and word.isalpha() and word.islower() and word not in _ABBREVIATIONS
+    return is_word and (not after or (after[0] == " " and after[1:].isupper())) and start not in in_names
 
 
 def _is_end(text: str, mark: re.Match[str], in_names: frozenset[int]) -> bool:
@@ -135,24 +124,3 @@ def _stop_ends(before: str, after: str, *, at_line_start: bool) -> bool:
 def _at_line_start(text: str, before: re.Match[str] | None) -> bool:
     place = before.start() if before else 0
     return not text[text.rfind("\n", 0, place) + 1 : place].strip()
-
-
-def _places_in_names(text: str, names: tuple[str, ...]) -> frozenset[int]:
-    pattern = _names_with_marks(names)
-    if pattern is None:
-        return frozenset()
-    return frozenset(place for found in pattern.finditer(text) for place in range(*found.span()))
-
-
-@lru_cache(maxsize=8)
-def _names_with_marks(names: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Only names that hold an end mark matter; they are matched in any case and with any spaces after the mark."""
-    marked = sorted((name for name in names if re.search(r"[.!?]", name)), key=len, reverse=True)
-    if not marked:
-        return None
-    spelled = "|".join(r"\s*".join(re.escape(part) for part in _parts(name)) for name in marked)
-    return re.compile(rf"(?<!\w)(?:{spelled})(?!\w)", re.IGNORECASE)
-
-
-def _parts(name: str) -> list[str]:
-    return [part for part in re.split(r"(?<=[.!?])|\s+", name) if part]

@@ -6,13 +6,16 @@ import re
 import unicodedata
 
 CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
-_PIECE = re.compile(rf"[{CJK}]|[^\W_]+")
+_PIECE = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’.-][^\W_{CJK}]+)*")
 _HAS_CJK = re.compile(f"[{CJK}]")
+_ASCII_GAPS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
 def pieces(text: str) -> list[str]:
     """Runs of letters and digits; each Chinese, Japanese or Korean character by itself."""
+    if text.isascii():
+        return text.translate(_ASCII_GAPS).split()
     return _PIECE.findall(text)
 
 
@@ -23,9 +26,10 @@ def count_words(text: str) -> int:
 
 def has_cjk(text: str) -> bool:
     """Whether a Chinese, Japanese or Korean character is in `text`."""
-    return _HAS_CJK.search(text) is not None
+    return not text.isascii() and _HAS_CJK.search(text) is not None
 
 
 def comparable(text: str) -> str:
     """NFKC, casefolded, with single spaces: what "the same sentence" means."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.split())

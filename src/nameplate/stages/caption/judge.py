@@ -39,7 +39,8 @@ class AnswerJudge:
         return partial(self._problems, name=name)
 
     def _problems(self, text: str, finish_reason: str, *, name: str) -> list[str]:
-        found = [code.value for code in problems(text, finish_reason=finish_reason, section=_THRESHOLDS, names=(name,))]
+        names = (name,) if name else ()
+        found = [code.value for code in problems(text, finish_reason=finish_reason, section=_THRESHOLDS, names=names)]
         if self._asks_for_name:
             code = _NAME_PROBLEMS.get(self._matcher.judge(text, name).verdict)
             found += [code.value] if code is not None else []

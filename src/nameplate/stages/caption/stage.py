@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from nameplate.engine import ShardResult, ShardStage
+from nameplate.engine import Makers, ShardResult, ShardStage
 from nameplate.names import Registry
 from nameplate.progress import Advance
 from nameplate.recipe import CaptionSection
@@ -22,6 +22,7 @@ from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal
 from nameplate.store.tables import StageTables
 from nameplate.teacher.client import Answers, Question, TeacherClient
+from nameplate.teacher.desk import desk_makers
 from nameplate.teacher.exchange import public_address
 
 VERSION = 1
@@ -42,13 +43,25 @@ class CaptionStage(ShardStage):
     """
 
     name: ClassVar[StageName] = "caption"
+    distributes: ClassVar[bool] = True
 
     def __init__(self, section: CaptionSection, *, registry: Registry, images: ImageStore, journal: Path) -> None:
         self._section = section
         self._judge = AnswerJudge(registry, asks_for_name=asks_for_name(section.prompt))
         self._images = images
         self._journal = journal
-        self._client = TeacherClient(section.teacher, section.sampling, journal)
+
+    def shared(self) -> Makers:
+        """The desk that keeps all workers together to `caption.teacher.concurrency` requests."""
+        return desk_makers(self._section.teacher)
+
+    def journals(self) -> Sequence[Path]:
+        """The teacher's answers."""
+        return (self._journal,)
+
+    def folders(self) -> Sequence[Path]:
+        """The images that are sent."""
+        return (self._images.root,)
 
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
         """Ask about all rows of a shard at once, as many at a time as the recipe allows.
@@ -57,7 +70,16 @@ class CaptionStage(ShardStage):
             TeacherError: the teacher is not there, refuses, or has gone silent; the answers so far are kept.
         """
         listed: list[Row] = rows.to_pylist()
-        answers = asyncio.run(self._ask_all(listed, advance))
+        if not listed:
+            return self.result([], [])
+        client = TeacherClient(
+            self._section.teacher,
+            self._section.sampling,
+            self._journal,
+            services=self.services,
+            holder=listed[0]["row_id"],
+        )
+        answers = asyncio.run(self._ask_all(listed, client, advance))
         kept, rejected = [], []
         for row, answer in zip(listed, answers, strict=True):
             filled = {**row, **_columns(answer)}
@@ -65,15 +87,18 @@ class CaptionStage(ShardStage):
                 kept.append(filled)
             else:
                 rejected.append({**filled, "reason": CaptionReason.NO_ANSWER.value, "detail": _why_silent(answer)})
-        return self.result(kept, rejected)
+        return self.result(kept, rejected, {"requests": client.num_sent})
 
     def finish(self, tables: StageTables) -> dict[str, Any]:
-        """Figures over all rows; `requests` counts this run only, the others every run that added to the rows."""
+        """Figures over all rows.
+
+        `requests` are those that the shards of this table took, the others those of every run that added to its rows.
+        """
         rows = [*_asked(tables.read_kept()), *_asked(tables.read_rejected())]
         attempts = Counter(row["teacher_attempts"] for row in rows)
         per_key = {row["request_key"]: row["teacher_attempts"] for row in rows}
         return {
-            "requests": self._client.num_sent,
+            "requests": sum(part["requests"] for part in tables.figures()),
             "answers": sum(per_key.values()),
             "first_answer_problems": dict(Counter(row["first_problem"] for row in rows if row["first_problem"])),
             "attempts": {str(number): attempts[number] for number in sorted(attempts)},
@@ -81,17 +106,17 @@ class CaptionStage(ShardStage):
             "simulated": self._was_simulated(per_key),
         }
 
-    async def _ask_all(self, rows: Sequence[Row], advance: Advance) -> list[Answers]:
-        async with self._client:
+    async def _ask_all(self, rows: Sequence[Row], client: TeacherClient, advance: Advance) -> list[Answers]:
+        async with client:
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(self._ask_one(row, advance)) for row in rows]
+                    tasks = [group.create_task(self._ask_one(row, client, advance)) for row in rows]
             except BaseExceptionGroup as failures:
                 # One failure stops all; the first one says why, the others are its echoes.
                 raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def _ask_one(self, row: Row, advance: Advance) -> Answers:
+    async def _ask_one(self, row: Row, client: TeacherClient, advance: Advance) -> Answers:
         sha256, ext = row["image_sha256"], row["image_ext"]
         question = Question(
             image_sha256=sha256,
@@ -100,7 +125,7 @@ class CaptionStage(ShardStage):
             prompt=fill(self._section.prompt, name=row["name"], title=row["title"]),
             name=row["name"],
         )
-        answers = await self._client.ask(question, self._judge.for_row(row["name"]))
+        answers = await client.ask(question, self._judge.for_row(row["name"]))
         advance(1)
         return answers
 

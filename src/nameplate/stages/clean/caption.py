@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from nameplate.names import Matcher
 from nameplate.recipe import CleanSection
 from nameplate.records import CleanReason, NameVerdict, Repair
-from nameplate.text.judge import problems
-from nameplate.text.repair import repair
+from nameplate.text.judge import Examined, examine
+from nameplate.text.repair import Change, change
+from nameplate.text.sentences import MarkedNames
 
 _ABOUT_NAMES: Final = {
     NameVerdict.ABSENT: CleanReason.NAME_ABSENT,
@@ -23,37 +24,52 @@ _NEED_NOT_REJECT: Final = {CleanReason.NAME_ABSENT, CleanReason.NAME_AMBIGUOUS}
 class CleanCaption(NamedTuple):
     """A caption after cleaning.
 
-    `verdict` is about the text before the display form was written back. `reasons` are all codes; `rejected_for` is
-    the first of them that the section does not tolerate.
+    `verdict` is about the text before the display form was written back; none for a row without a name. `reasons` are
+    all codes; `rejected_for` is the first of them that the section does not tolerate. `examined`: of the text alone.
     """
 
     text: str
-    verdict: NameVerdict
-    repairs: tuple[Repair, ...]
+    verdict: NameVerdict | None
+    changes: tuple[Change, ...]
     reasons: tuple[CleanReason, ...]
     rejected_for: CleanReason | None
+    examined: Examined
 
 
 class CaptionCleaner:
-    """Cleans captions by one section and one registry."""
+    """Cleans captions by one section and one registry.
 
-    def __init__(self, section: CleanSection, *, matcher: Matcher) -> None:
+    Args:
+        prompt: the recipe's question, with its field {name}; "" when no teacher was asked.
+    """
+
+    def __init__(self, section: CleanSection, *, matcher: Matcher, prompt: str = "") -> None:
         self._section = section
+        self._prompt = prompt
         self._matcher = matcher
         entries = matcher.registry.entries
-        self._names = tuple(spelling for entry in entries for spelling in (entry.display, *entry.aliases))
+        self._names = MarkedNames(spelling for entry in entries for spelling in (entry.display, *entry.aliases))
 
     def clean(self, raw: str, *, name: str, finish_reason: str | None) -> CleanCaption:
-        """Judge and mend one caption of a row that is called `name`."""
-        found = problems(raw, finish_reason=finish_reason, section=self._section, names=self._names)
-        repaired = repair(raw, finish_reason=finish_reason, names=self._names)
+        """Judge and mend one caption of a row that is called `name`, or "" when it has no name."""
+        asked = self._prompt.replace("{name}", name)
+        examined = examine(raw, finish_reason=finish_reason, section=self._section, names=self._names, prompt=asked)
+        found, repaired, _ = examined
+        if not name:
+            return CleanCaption(repaired.text, None, repaired.changes, found, self._first_hard(found), examined)
         verdict = self._matcher.judge(repaired.text, name).verdict
         if verdict in _ABOUT_NAMES:
-            found = [*found, _ABOUT_NAMES[verdict]]
+            found = (*found, _ABOUT_NAMES[verdict])
         text, rewritten = self._matcher.canonicalise(repaired.text, name)
-        repairs = (*repaired.repairs, Repair.CANONICAL_NAME) if rewritten else repaired.repairs
-        return CleanCaption(text, verdict, repairs, tuple(found), self._first_hard(found))
+        changes = repaired.changes
+        if rewritten:
+            changes = (*changes, change(Repair.CANONICAL_NAME, repaired.text, text))
+        return CleanCaption(text, verdict, changes, found, self._first_hard(found), examined)
 
-    def _first_hard(self, reasons: Sequence[CleanReason]) -> CleanReason | None:
+    def hard(self, reasons: Iterable[CleanReason]) -> list[CleanReason]:
+        """The reasons that the section does not tolerate."""
         tolerated = set() if self._section.require_name else _NEED_NOT_REJECT
-        return next((reason for reason in reasons if reason not in tolerated), None)
+        return [reason for reason in reasons if reason not in tolerated]
+
+    def _first_hard(self, reasons: Iterable[CleanReason]) -> CleanReason | None:
+        return next(iter(self.hard(reasons)), None)

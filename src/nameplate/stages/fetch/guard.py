@@ -37,6 +37,16 @@ class Link(NamedTuple):
     url: str
     host: str
 
+    @property
+    def authority(self) -> str:
+        """Host and port, the port left out where it is the scheme's own."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what one robots.txt speaks for."""
+        return f"{urlsplit(self.url).scheme}://{self.authority}"
+
 
 def parse_link(text: str, *, base: str = "") -> Link:
     """Check and normalise a link: scheme and host in lower case, no default port, no fragment.

@@ -1,21 +1,26 @@
-"""What is known of links from before, so that nothing that ended is asked again."""
+"""What is known of links and of the table's own images from before, so that nothing that ended is done again."""
 
 from __future__ import annotations
 
+import time
 import uuid
+from typing import Any, Final, NamedTuple
 
+from nameplate.engine import Answers
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.limits import judge_bytes, judge_size
-from nameplate.stages.fetch.result import LinkFailed, LinkResult
+from nameplate.stages.fetch.decode import can_read_heic
+from nameplate.stages.fetch.guard import Link
+from nameplate.stages.fetch.optout import is_permitted, product_token
+from nameplate.stages.fetch.result import KeptImage, LinkResult
 from nameplate.stages.fetch.retry import TRANSIENT_HTTP
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.images import ImageStore
-from nameplate.store.journal import Journal
 
-LEDGER_VERSION = 1
+LEDGER_VERSION: Final = 2
+SECONDS_PER_DAY: Final = 86_400.0
 
-ASKED_AGAIN = frozenset(
+ASKED_AGAIN: Final = frozenset(
     {
         FetchStatus.DNS_ERROR,
         FetchStatus.CONNECT_ERROR,
@@ -27,15 +32,27 @@ ASKED_AGAIN = frozenset(
 )
 """Failures of the moment: asked again by the next run, not by this one. All others are final."""
 
-BY_LIMITS = frozenset(
+BY_LIMITS: Final = frozenset(
     {
         FetchStatus.ADDRESS_BLOCKED,
         FetchStatus.TOO_MANY_BYTES,
         FetchStatus.TOO_MANY_PIXELS,
         FetchStatus.TOO_SMALL,
+        FetchStatus.BAD_ASPECT,
+        FetchStatus.DECODE_ERROR,
     }
 )
-"""Failures by the recipe's own limits: final as long as these stay the same."""
+"""Failures by the recipe's own limits, or by what is installed: final as long as these stay the same."""
+
+REFUSALS: Final = frozenset({FetchStatus.OPTED_OUT, FetchStatus.ROBOTS_DISALLOWED})
+"""A host's own word: final, unless its owner has permitted us since."""
+
+
+class Remake(NamedTuple):
+    """The file in the store is just what the link gave, kept under other settings: prepare it again from there."""
+
+    result: LinkResult
+    image: KeptImage
 
 
 def new_run_id() -> str:
@@ -46,48 +63,103 @@ def new_run_id() -> str:
 class LinkLedger:
     """The journal of links, one entry per normalised URL, read with the eyes of one recipe section.
 
-    Negative entries have no time to live yet: a final failure stays final as long as the journal does.
+    Safe to be used from several threads.
     """
 
-    def __init__(self, journal: Journal, *, images: ImageStore, section: FetchSection, run_id: str) -> None:
+    def __init__(self, journal: Answers, *, images: ImageStore, section: FetchSection, run_id: str) -> None:
         self._journal = journal
         self._images = images
         self._section = section
         self._run_id = run_id
-        self._limits = fingerprint(section.max_bytes, section.image, section.allow_networks)
+        heic = can_read_heic()
+        self._limits = fingerprint(section.max_bytes, section.image, section.allow_networks, heic)
+        self._form = fingerprint(section.max_bytes, section.image, heic)
+        self._agent = product_token(section.user_agent)
 
-    def recall(self, url: str) -> LinkResult | None:
+    def recall(self, link: Link) -> LinkResult | Remake | None:
         """How the link ended before; none: it must be asked."""
-        entry = self._journal.last(url)
-        if entry is None or entry["version"] != LEDGER_VERSION:
+        entry = self._entry(link.url)
+        if entry is None:
             return None
         result = LinkResult.from_json(entry["result"])
         if result.image is not None:
-            kept = self._images.path(result.image.sha256, result.image.ext).exists()
-            return self._judged_again(result) if kept else None
-        if result.status in ASKED_AGAIN or result.http_status in TRANSIENT_HTTP:
-            return result if entry["run"] == self._run_id else None
-        if result.status in BY_LIMITS:
-            return result if entry["limits"] == self._limits else None
-        return result
+            return self._recalled_image(entry, result, result.image)
+        return result if self._believes(entry, result, link) else None
 
-    def keep(self, url: str, result: LinkResult) -> None:
+    def recall_blob(self, sha256: str) -> LinkResult | None:
+        """How an image that came with the table ended before, under these very settings; none: it must be prepared."""
+        entry = self._entry(_blob_key(sha256))
+        if entry is None or entry["form"] != self._form:
+            return None
+        result = LinkResult.from_json(entry["result"])
+        return result if result.image is None or self._lies_there(result.image) else None
+
+    def keep(self, link: Link, result: LinkResult) -> None:
         """Write down how the link ended.
 
         Raises:
             RunDirectoryError: the disk is full.
         """
-        entry = {"version": LEDGER_VERSION, "run": self._run_id, "limits": self._limits, "result": result.to_json()}
-        self._journal.put(url, 0, entry)
+        self._put(link.url, result)
 
-    def _judged_again(self, result: LinkResult) -> LinkResult:
-        """A kept image under today's limits, which may be stricter than those it was fetched under."""
-        image = result.image
-        assert image is not None
+    def keep_blob(self, sha256: str, result: LinkResult) -> None:
+        """Write down how an image that came with the table ended.
+
+        Raises:
+            RunDirectoryError: the disk is full.
+        """
+        self._put(_blob_key(sha256), result)
+
+    def _put(self, key: str, result: LinkResult) -> None:
+        entry = {
+            "version": LEDGER_VERSION,
+            "run": self._run_id,
+            "at": time.time(),
+            "limits": self._limits,
+            "form": self._form,
+            "agent": self._agent,
+            "referer": self._section.referer,
+            "result": result.to_json(),
+        }
+        self._journal.put(key, 0, entry)
+
+    def _entry(self, key: str) -> dict[str, Any] | None:
+        entry = self._journal.last(key)
+        return entry if entry is not None and entry["version"] == LEDGER_VERSION else None
+
+    def _recalled_image(
+        self, entry: dict[str, Any], result: LinkResult, image: KeptImage
+    ) -> LinkResult | Remake | None:
+        if not self._lies_there(image):
+            return None
+        if entry["form"] == self._form:
+            return result
+        return Remake(result, image) if not image.changes else None
+
+    def _lies_there(self, image: KeptImage) -> bool:
+        """Whether the file is there, whole: images are written without waiting for the disk."""
         try:
-            judge_bytes(image.num_bytes, self._section)
-            judge_size(image.width, image.height, self._section)
-        except LinkFailed as failure:
-            failure.http_status = result.http_status
-            return LinkResult.failed(failure, attempts=result.attempts, ms=result.ms)
-        return result
+            return self._images.path(image.sha256, image.ext).stat().st_size == image.num_bytes
+        except FileNotFoundError:
+            return False
+
+    def _believes(self, entry: dict[str, Any], result: LinkResult, link: Link) -> bool:
+        if result.status in REFUSALS and is_permitted(link.host, self._section.permitted_hosts):
+            return False
+        if result.status is FetchStatus.ROBOTS_DISALLOWED and entry["agent"] != self._agent:
+            return False
+        if result.status is FetchStatus.HTTP_403 and self._section.referer and not entry["referer"]:
+            return False
+        if result.status in BY_LIMITS and entry["limits"] != self._limits:
+            return False
+        if entry["run"] == self._run_id:
+            return True
+        if result.status in ASKED_AGAIN or result.http_status in TRANSIENT_HTTP:
+            return False
+        age_seconds: float = time.time() - entry["at"]
+        return age_seconds < self._section.keep_failures_days * SECONDS_PER_DAY
+
+
+def _blob_key(sha256: str) -> str:
+    # No link is called so: links start with their scheme.
+    return f"blob {sha256}"

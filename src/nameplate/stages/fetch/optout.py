@@ -1,7 +1,4 @@
-"""Hosts that say "not for machines": the X-Robots-Tag header, read before the body is.
-
-robots.txt is not read yet; `FetchStatus.ROBOTS_DISALLOWED` is its place.
-"""
+"""Hosts that say "not for machines": the X-Robots-Tag header, read before the body is; and those that permit us all."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ def refusal(values: Iterable[str], *, user_agent: str) -> str | None:
         values: all `X-Robots-Tag` headers of one answer.
         user_agent: ours; directives for another crawler ("otherbot: noindex") do not concern us.
     """
-    ours = user_agent.split("/")[0].strip().lower()
+    ours = product_token(user_agent).lower()
     for value in values:
         name, colon, rest = value.partition(":")
         crawler = name.strip().lower()
@@ -33,3 +30,13 @@ def refusal(values: Iterable[str], *, user_agent: str) -> str | None:
             if directive.strip() in REFUSING:
                 return directive.strip()
     return None
+
+
+def product_token(user_agent: str) -> str:
+    """The name by which robots.txt and X-Robots-Tag address us: what stands before the version."""
+    return user_agent.split("/")[0].strip()
+
+
+def is_permitted(host: str, permitted: Iterable[str]) -> bool:
+    """Whether a host's owner has permitted us all: `shop.example` is that host, `*.shop.example` all below it."""
+    return any(host.endswith(name[1:].lower()) if name.startswith("*.") else host == name.lower() for name in permitted)

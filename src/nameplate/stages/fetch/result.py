@@ -41,13 +41,22 @@ class LinkFailed(Exception):
 
 @dataclass(frozen=True)
 class KeptImage:
-    """An image that was checked and lies in the store. Width and height are those after EXIF orientation."""
+    """An image that was checked, made plain and put in the store, and the `source_` that the link or table gave.
+
+    `changes` are `records.ImageChange` codes; without any, the file is the source's own bytes. Both sizes are upright.
+    """
 
     sha256: str
     ext: str
     width: int
     height: int
     num_bytes: int
+    phash: str
+    changes: tuple[str, ...]
+    source_sha256: str
+    source_width: int
+    source_height: int
+    source_bytes: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,9 @@ class LinkResult:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> LinkResult:
         """The result that `to_json` wrote."""
-        image = KeptImage(**value["image"]) if value["image"] is not None else None
+        image = value["image"]
+        if image is not None:
+            image = KeptImage(**{**image, "changes": tuple(image["changes"])})
         return cls(**{**value, "status": FetchStatus(value["status"]), "image": image})
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +98,11 @@ class LinkResult:
             "image_width": image.width if image else None,
             "image_height": image.height if image else None,
             "image_bytes": image.num_bytes if image else None,
+            "image_changes": list(image.changes) if image else None,
+            "image_source_sha256": image.source_sha256 if image else None,
+            "image_source_width": image.source_width if image else None,
+            "image_source_height": image.source_height if image else None,
+            "image_phash": image.phash if image else None,
             "http_status": self.http_status,
             "fetch_attempts": self.attempts,
         }

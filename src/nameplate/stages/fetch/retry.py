@@ -12,8 +12,9 @@ from nameplate.stages.fetch.result import LinkFailed
 BASE_SECONDS = 0.2
 LONGEST_BACK_OFF_SECONDS = 10.0
 
-LONGEST_REST_SECONDS = 60.0
-"""The longest `Retry-After` that is waited for; a host that asks for more is left to the next run."""
+LONGEST_REST_SECONDS = 600.0
+"""The longest rest that a host is granted, at once or in pieces without a good answer in between; a host that asks for
+more is left to the next run, so that one that always says "later" cannot hold the run for hours."""
 
 TRANSIENT_HTTP = frozenset({408, 425, 429, *range(500, 600)})
 """Answers that say "not now" (RFC 9110, RFC 6585, RFC 8470)."""

@@ -24,6 +24,10 @@ WEBP = ImageKind("webp", "WEBP")
 BMP = ImageKind("bmp", "BMP")
 TIFF = ImageKind("tif", "TIFF")
 AVIF = ImageKind("avif", "AVIF")
+HEIC = ImageKind("heic", "HEIF")
+
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 _MAGIC = (
     (b"\xff\xd8\xff", JPEG),
@@ -44,7 +48,10 @@ def sniff(head: bytes) -> ImageKind | None:
         return WEBP
     if head[:2] == b"BM" and head[6:10] == bytes(4) and _little(head, 14) in _BMP_HEADER_SIZES:
         return BMP
-    return AVIF if _brands(head) & {b"avif", b"avis"} else None
+    brands = _brands(head)
+    if brands & _AVIF_BRANDS:
+        return AVIF
+    return HEIC if brands & _HEIC_BRANDS else None
 
 
 def describe(head: bytes) -> str:
@@ -60,8 +67,6 @@ def describe(head: bytes) -> str:
         return "a markup document"
     if text.startswith((b"{", b"[")):
         return "a JSON document"
-    if _brands(head) & {b"heic", b"heix", b"mif1", b"msf1"}:
-        return "a HEIC picture, which is not read yet"
     return "bytes of no known image format"
 
 
@@ -80,7 +85,7 @@ def is_cut_off(data: bytes, kind: ImageKind) -> bool:
         return _little(data, 4) + 8 > len(data)
     if kind is BMP:
         return _little(data, 2) > len(data)
-    return kind is AVIF and _boxes_end(data) > len(data)
+    return kind in {AVIF, HEIC} and _boxes_end(data) > len(data)
 
 
 def _boxes_end(data: bytes) -> int:

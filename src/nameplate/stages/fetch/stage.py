@@ -1,39 +1,42 @@
-"""The fetch stage: every row's link ends with one typed status, and every good image lies in the store.
+"""The fetch stage: every row's image ends with one typed status, and every good image lies in the store.
 
-Not yet here, each with its place: robots.txt (`optout.py`), a pace per host that slows down after trouble
-(`hosts.py`), a time to live for final failures (`ledger.py`), colour conversion and HEIC (`decode.py`).
+Several shards run at once in one process, and several processes may do so beside it. What must hold for all of them
+together (the turns of a host, that no link is under way twice) is kept by the shared `HostGates`; what must hold for
+all runs is kept by the journal.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from nameplate.engine import Moves, ShardResult, ShardStage
+from nameplate.engine import Makers, Moves, Services, ShardResult, ShardStage
 from nameplate.progress import Advance
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus, StageName
-from nameplate.stages.fetch.client import LinkClient, open_session
-from nameplate.stages.fetch.decode import decode, strict_pillow
+from nameplate.stages.fetch.figures import LinkFigures
 from nameplate.stages.fetch.guard import AddressGuard, Link, parse_link
 from nameplate.stages.fetch.hosts import HostGates
-from nameplate.stages.fetch.ledger import LinkLedger, new_run_id
-from nameplate.stages.fetch.overview import find_placeholders, hosts_and_bytes
-from nameplate.stages.fetch.result import KeptImage, LinkFailed, LinkResult
+from nameplate.stages.fetch.ledger import new_run_id
+from nameplate.stages.fetch.overview import find_placeholders, summarise
+from nameplate.stages.fetch.pace import REST_SECONDS
+from nameplate.stages.fetch.result import LinkFailed, LinkResult
+from nameplate.stages.fetch.workshop import Endings, Job, Workshop, lease_seconds
 from nameplate.store.images import ImageStore
-from nameplate.store.journal import Journal
 from nameplate.store.tables import StageTables
 
-VERSION = 1
+VERSION = 2
 
-_MAX_DECODERS = 4
+GATES: Final = "hosts"
+
+# A lock cannot be pickled, and a stage must be; it is held for moments only.
+_OPENING = threading.Lock()
 
 
 class FetchStage(ShardStage):
@@ -41,7 +44,7 @@ class FetchStage(ShardStage):
 
     Args:
         section: limits, clocks and allowed networks.
-        images: where good images are kept, byte for byte as they came.
+        images: where good images are kept.
         journal: file in which each link is written down as soon as it has ended.
 
     Raises:
@@ -49,6 +52,8 @@ class FetchStage(ShardStage):
     """
 
     name: ClassVar[StageName] = "fetch"
+    distributes: ClassVar[bool] = True
+    shards_at_once: ClassVar[int] = 3
 
     def __init__(self, section: FetchSection, *, images: ImageStore, journal: Path) -> None:
         self._section = section
@@ -56,84 +61,118 @@ class FetchStage(ShardStage):
         self._journal = journal
         self._guard = AddressGuard(section.allow_networks)
         self._run_id = new_run_id()
-        self._requests = 0
+        self._workshop: Workshop | None = None
+        self._open = ExitStack()
+        self._closed = False
+
+    def serve(self, services: Services) -> None:
+        """Be given the services of an engine; a stage that was closed may run again."""
+        super().serve(services)
+        self._closed = False
+
+    def shared(self) -> Makers:
+        """The turns of the hosts, dealt out by one object for all workers."""
+        per_host, seconds = self._section.per_host, lease_seconds(self._section)
+        return {GATES: partial(HostGates, per_host=per_host, lease_seconds=seconds, rest_seconds=REST_SECONDS)}
+
+    def journals(self) -> Sequence[Path]:
+        """The ledger of links."""
+        return (self._journal,)
+
+    def folders(self) -> Sequence[Path]:
+        """The store of images."""
+        return (self._images.root,)
 
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
-        """Fetch the links of all rows.
+        """End the images of all rows.
 
         Raises:
-            RunDirectoryError: the disk is full.
+            RunDirectoryError: the disk is full, or an image that came with the table is gone.
         """
+        figures = LinkFigures()
         table = rows.to_pylist()
-        parsed = {text: _parsed(text) for text in {row["image_url"]: None for row in table}}
-        weights = Counter(link for row in table if isinstance(link := parsed[row["image_url"]], Link))
-        advance(len(table) - weights.total())
-        ended = self._fetch(weights, advance)
-        endings = {text: ended[each.url] if isinstance(each, Link) else each for text, each in parsed.items()}
-        return self._decided(table, endings)
+        keys, endings = self._ended(table, figures, advance)
+        kept, rejected = [], []
+        for row, key in zip(table, keys, strict=True):
+            result = endings[key] if isinstance(key, Link | str) else key
+            row = {**row, **result.columns()}
+            if result.status is FetchStatus.OK:
+                kept.append(row)
+            else:
+                rejected.append({**row, "reason": str(result.status), "detail": result.detail})
+        return self.result(kept, rejected, figures.as_json())
+
+    def look(self, rows: pa.Table, *, seconds: float) -> dict[str, LinkResult]:
+        """How the images of some rows end, by `row_id`; rows that have not ended in so many seconds are left out."""
+        table = rows.to_pylist()
+        keys, endings = self._ended(table, LinkFigures(), lambda _: None, seconds=seconds)
+        found = {}
+        for row, key in zip(table, keys, strict=True):
+            result = endings.get(key) if isinstance(key, Link | str) else key
+            if result is not None:
+                found[row["row_id"]] = result
+        return found
+
+    def close(self) -> None:
+        """Stop what is under way; shards that still run end with `CancelledError`."""
+        with _OPENING:
+            self._closed = True
+            if self._workshop is not None:
+                self._workshop.close()
+                self._workshop = None
+            self._open.close()
 
     def second_look(self, tables: StageTables) -> Moves:
         """Reject images that many products share: the shop's "no image" tile."""
         return find_placeholders(tables, min_products=self._section.placeholder_min_products)
 
     def finish(self, tables: StageTables) -> dict[str, Any]:
-        """`requests` sent by this process, `bytes` of distinct kept images, and links by `hosts`."""
-        return {"requests": self._requests, **hosts_and_bytes(tables)}
+        """What the whole table and the figures of its shards say."""
+        return summarise(tables).model_dump()
 
-    def _fetch(self, weights: Mapping[Link, int], advance: Advance) -> dict[str, LinkResult]:
-        """End every link, those known from before without a request; `weights` are rows per link."""
-        with Journal(self._journal) as journal:
-            ledger = LinkLedger(journal, images=self._images, section=self._section, run_id=self._run_id)
-            known = {link.url: ledger.recall(link.url) for link in weights}
-            results = {url: result for url, result in known.items() if result is not None}
-            advance(sum(weight for link, weight in weights.items() if link.url in results))
-            missing = {link: weight for link, weight in weights.items() if link.url not in results}
-            if missing:
-                with strict_pillow():
-                    results.update(asyncio.run(self._ask_all(missing, ledger, advance)))
-        return results
-
-    async def _ask_all(
-        self, weights: Mapping[Link, int], ledger: LinkLedger, advance: Advance
-    ) -> dict[str, LinkResult]:
-        section = self._section
-        gates = HostGates(concurrency=section.concurrency, per_host=section.per_host)
-        results: dict[str, LinkResult] = {}
-
-        async def end(link: Link, client: LinkClient) -> None:
-            result = await client.fetch(link)
-            ledger.keep(link.url, result)
-            results[link.url] = result
-            advance(weights[link])
-
-        with ThreadPoolExecutor(min(_MAX_DECODERS, os.cpu_count() or 1), "decode") as decoders:
-
-            def keep(data: bytes) -> Awaitable[KeptImage]:
-                return asyncio.get_running_loop().run_in_executor(decoders, self._check_and_keep, data)
-
-            async with open_session(section, self._guard, on_request=self._count_request) as session:
-                client = LinkClient(session, section=section, gates=gates, keep=keep)
-                await _all_or_first_error([end(link, client) for link in weights])
-        return results
-
-    def _check_and_keep(self, data: bytes) -> KeptImage:
-        image = decode(data, self._section)
-        sha256 = self._images.put(data, image.kind.ext)
-        return KeptImage(sha256, image.kind.ext, image.width, image.height, len(data))
-
-    def _count_request(self) -> None:
-        self._requests += 1
-
-    def _decided(self, table: Sequence[dict[str, Any]], endings: Mapping[str | None, LinkResult]) -> ShardResult:
-        kept, rejected = [], []
+    def _ended(
+        self,
+        table: Sequence[Mapping[str, Any]],
+        figures: LinkFigures,
+        advance: Advance,
+        *,
+        seconds: float | None = None,
+    ) -> tuple[list[Link | str | LinkResult], Endings]:
+        """What each row waits for, and how those things ended; or how it ended at once."""
+        parsed: dict[str | None, Link | LinkResult] = {}
+        jobs: dict[Link | str, Job] = {}
+        keys: list[Link | str | LinkResult] = []
         for row in table:
-            result = endings[row["image_url"]]
-            row = {**row, **result.columns()}
-            if result.status is FetchStatus.OK:
-                kept.append(row)
-            else:
-                rejected.append({**row, "reason": str(result.status), "detail": result.detail})
-        return self.result(kept, rejected)
+            url, blob = row["image_url"], row["image_blob"]
+            key = blob if blob is not None else parsed.setdefault(url, _parsed(url))
+            keys.append(key)
+            if not isinstance(key, LinkResult):
+                job = jobs.get(key) or Job(key, 0, row["page_url"])
+                jobs[key] = job._replace(rows=job.rows + 1)
+        for result in parsed.values():
+            if isinstance(result, LinkResult):
+                figures.add(None, result, known=False)
+        advance(sum(isinstance(key, LinkResult) for key in keys))
+        endings: Endings = {}
+        if jobs:
+            self._opened().end_all(jobs.values(), figures, advance, endings=endings, seconds=seconds)
+        return keys, endings
+
+    def _opened(self) -> Workshop:
+        """The workshop of this process, made when it is first needed."""
+        with _OPENING:
+            assert not self._closed, "the stage was closed"
+            if self._workshop is None:
+                journal = self._open.enter_context(self.services.journal(self._journal))
+                self._workshop = Workshop(
+                    self._section,
+                    guard=self._guard,
+                    images=self._images,
+                    journal=journal,
+                    gates=self.services.shared(GATES),
+                    run_id=self._run_id,
+                )
+            return self._workshop
 
 
 def _parsed(text: str | None) -> Link | LinkResult:
@@ -143,13 +182,3 @@ def _parsed(text: str | None) -> Link | LinkResult:
         return parse_link(text)
     except LinkFailed as failure:
         return LinkResult.failed(failure)
-
-
-async def _all_or_first_error(work: Sequence[Any]) -> None:
-    """Run coroutines together; the first error stops the others and comes out as itself, not in a group."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for each in work:
-                group.create_task(each)
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None

@@ -16,14 +16,14 @@ from nameplate.progress import Advance
 from nameplate.recipe import SplitSection
 from nameplate.records import SPLITS, SplitName, SplitReason
 from nameplate.stages.split.assign import assign_groups
-from nameplate.stages.split.groups import Example, Group, group_examples
+from nameplate.stages.split.groups import Example, Group, Grouping, group_examples
 from nameplate.store.tables import StageTables
 
-VERSION = 1
+VERSION = 2
 
-_COLUMNS = ["row_id", "name", "product_code", "image_sha256"]
+_COLUMNS = ["row_id", "name", "product_code", "image_sha256", "image_phash"]
 _HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
-_LARGE_SHARE, _LARGE_ROWS = 0.01, 20
+_LARGE_ROWS, _ONE_IN = 20, 100
 
 
 class _Place(NamedTuple):
@@ -42,7 +42,7 @@ class SplitStage(ShardStage):
 
     def __init__(self, section: SplitSection) -> None:
         self._section = section
-        self._groups: list[Group] = []
+        self._grouping = Grouping([], {}, 0, 0, 0)
         self._places: dict[str, _Place] = {}
         self._rare: dict[str, int] = {}
 
@@ -58,7 +58,12 @@ class SplitStage(ShardStage):
         self._rare = dict(sorted((name, count) for name, count in counts.items() if count < least))
         usable = [example for example in examples if example.name not in self._rare]
         self._check_sizes(len(usable), counts)
-        self._groups = group_examples(usable, code_prefix=self._section.code_prefix)
+        self._grouping = group_examples(
+            usable,
+            code_prefix=self._section.code_prefix,
+            near_bits=self._section.near_bits,
+            near_cap=_large(len(usable)),
+        )
         splits = assign_groups(
             self._groups, validation=self._section.validation, test=self._section.test, seed=self._section.seed
         )
@@ -82,7 +87,7 @@ class SplitStage(ShardStage):
         return self.result(kept, rejected)
 
     def finish(self, tables: StageTables) -> dict[str, Any]:
-        """Sizes, names left out, groups, and groups that look as if an image had joined too much."""
+        """Sizes, names left out, groups and what joined them, and groups in which images may have joined too much."""
         names = {name for group in self._groups for name in group.counts}
         return {
             "splits": self._split_counts(),
@@ -90,9 +95,19 @@ class SplitStage(ShardStage):
             "dropped_names": self._rare,
             "groups": len(self._groups),
             "largest_group": max((group.size for group in self._groups), default=0),
+            "joins": self._grouping.joins,
+            "near_images": {
+                "joined_rows": self._grouping.near_rows,
+                "refused_groups": self._grouping.refused_groups,
+                "refused_rows": self._grouping.refused_rows,
+            },
             "large_image_groups": self._large_image_groups(),
             "names_without": {split: sorted(names - self._names_in(split)) for split in _HELD_OUT},
         }
+
+    @property
+    def _groups(self) -> list[Group]:
+        return self._grouping.groups
 
     def _check_sizes(self, usable: int, counts: Counter[str]) -> None:
         section = self._section
@@ -132,13 +147,18 @@ class SplitStage(ShardStage):
         return self._places[group.row_ids[0]].split
 
     def _large_image_groups(self) -> list[dict[str, Any]]:
-        """Over 1 % of the rows, joined by nothing but shared images: perhaps a placeholder joins strangers."""
-        limit = max(_LARGE_ROWS, _LARGE_SHARE * len(self._places))
+        """Over 1 % of the rows, joined by nothing but images: perhaps a placeholder joins strangers."""
+        limit = _large(len(self._places))
         large = [group for group in self._groups if group.num_products > 1 and group.size > limit]
         return [
             {"group_id": group.id, "rows": group.size, "products": group.num_products, "names": group.counts}
             for group in sorted(large, key=lambda group: (-group.size, group.id))
         ]
+
+
+def _large(num_rows: int) -> int:
+    """So many rows are too many for what only images have joined: 20, or 1 % of all."""
+    return max(_LARGE_ROWS, num_rows // _ONE_IN)
 
 
 def _examples(inputs: Sequence[Path]) -> Iterator[Example]:

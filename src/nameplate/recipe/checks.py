@@ -1,0 +1,46 @@
+"""Choices that contradict each other: said before anything is read or fetched."""
+
+from __future__ import annotations
+
+from nameplate.errors import RecipeError
+from nameplate.recipe.sections import Recipe
+from nameplate.records import STAGES, StageName
+
+
+def check_choices(recipe: Recipe, *, until: StageName) -> None:
+    """Refuse a recipe that cannot get as far as `until`.
+
+    Raises:
+        RecipeError: captions from a table that names no text column, or a stage that needs names without any.
+    """
+    goal = STAGES.index(until)
+    if goal < STAGES.index("caption"):
+        return
+    asks_teacher = recipe.caption.source == "teacher"
+    if not asks_teacher and recipe.table.text is None and recipe.table.preset is None:
+        raise RecipeError(
+            "caption.source: table",
+            found="no column with captions is named",
+            expected="table.text, or a table.preset that has one",
+            fix="set table.text, or caption.source: teacher",
+        )
+    if recipe.name.column is not None:
+        return
+    if asks_teacher and "{name}" in recipe.caption.prompt:
+        raise RecipeError(
+            "caption.prompt",
+            found="it tells the teacher the row's {name}, and with name.column: null rows have none",
+            fix="set a caption.prompt without {name}, or name.column",
+        )
+    if goal >= STAGES.index("clean") and recipe.clean.require_name:
+        raise RecipeError(
+            "clean.require_name",
+            found="true, and with name.column: null no caption can say its row's name",
+            fix="set clean.require_name: false, or name.column",
+        )
+    if goal >= STAGES.index("train"):
+        raise RecipeError(
+            "name.column",
+            found=f"null: rows without names go up to split, and '{until}' trains and scores a model on names",
+            fix="set name.column to the column that the model shall learn to name, or stop with `nameplate split`",
+        )

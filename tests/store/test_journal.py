@@ -1,0 +1,40 @@
+"""A journal, asked in bulk and from several processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from nameplate.store.journal import Journal
+
+
+def test_the_last_entries_of_many_keys_come_in_one_answer(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for number in range(5_000):
+            journal.put(f"k{number}", 0, {"n": number})
+        for attempt in (2, 10, 1):
+            journal.put("k7", attempt, {"attempt": attempt})
+        keys = [*(f"k{number}" for number in range(0, 5_000, 2)), "k7", "k7", "nobody", 'it\'s "odd" \u00e9']
+        found = journal.last_many(keys)
+        assert len(found) == 2_501 and found["k7"] == {"attempt": 10}
+        assert found == {key: entry for key in keys if (entry := journal.last(key)) is not None}
+        assert journal.last_many([]) == {}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from nameplate.store.journal import Journal
+with Journal(Path(sys.argv[1])) as journal:
+    for number in range(300):
+        journal.put(f"{sys.argv[2]}-{number}", 0, {"n": number})
+"""
+
+
+def test_several_processes_may_write_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "abcd"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
+    with Journal(path) as journal:
+        assert len(journal) == 1_200
