@@ -71,7 +71,9 @@ def run_scoring(
             losses[subject.name] = {split: examinee.loss(_of(rows, split)) for split in HELD_OUT}
     write_predictions(run, [each for subject in subjects for each in predictions[subject.name]])
     checkpoints = [_scores(subject, losses[subject.name], predictions[subject.name]) for subject in subjects]
-    summary = _conclude(section.headline, checkpoints, predictions, run)
+    summary = _conclude(section.headline, checkpoints, predictions, run).model_copy(
+        update={"matcher": matcher.fingerprint}
+    )
     write_scores(run, summary)
     return summary
 
