@@ -1,6 +1,6 @@
 """How fast, how frugal and how careful the fetch stage is, beside img2dataset 1.47.
 
-    python benchmarks/fetch.py --flatness 100000 --json     what docs/benchmarks.md shows (about an hour)
+    python benchmarks/fetch.py --flatness 100000 --json     everything (about an hour)
     python benchmarks/fetch.py --quick                      the way, not the result (a minute or two)
 
 Both tools fetch one table from a server on loopback and make each image 448 pixels long; afterwards every saved image
@@ -61,11 +61,12 @@ def measure(options: argparse.Namespace, *, folder: Path) -> dict[str, Any]:
             "scan_images_per_second": {str(each): rate for each, rate in scan.items()},
         }
         figures["shop_ceiling"] = ceiling(place.shop, num_requests=options.links, connections=256)._asdict()
-        figures["http"] = compare(place, rounds=options.rounds, parallel=parallel, peer=peer, settings=settings)
+        sides = {"rounds": options.rounds, "parallel": parallel, "peer": peer, "settings": settings}
+        figures["http"] = compare(place, **sides, variants=True)
         figures["parts_ms_per_image"] = cost_of_parts(place, longest_side=LONGEST_SIDE)
     certificate = make_certificate(folder)
     with Place.open(folder, num_links=options.links, num_pictures=options.pictures, certificate=certificate) as place:
-        figures["https"] = compare(place, rounds=options.rounds, parallel=parallel, peer=peer, settings=settings)
+        figures["https"] = compare(place, **sides, variants=False)
     if options.flatness:
         figures.update(_flatness(folder, options=options, parallel=parallel))
     return figures

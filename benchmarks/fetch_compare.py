@@ -18,24 +18,24 @@ _THREADS = (16, 32, 64, 128, 256)
 
 
 def compare(
-    place: Place, *, rounds: int, parallel: int, peer: Peer | None, settings: PeerSettings | None
+    place: Place, *, rounds: int, parallel: int, peer: Peer | None, settings: PeerSettings | None, variants: bool
 ) -> dict[str, Any]:
-    """Run both in turns, so that whatever else the machine does hits both; then the variants, once each."""
+    """Run both in turns, so that whatever else the machine does hits both; then `variants` of each, once."""
     ours, theirs = [], []
     for number in range(rounds):
         say(f"{place.shop.scheme}, round {number + 1} of {rounds}")
         ours.append(run_ours(place, parallel=parallel, per_host=parallel))
         if peer is not None and settings is not None:
             theirs.append(run_peer(place, peer.command, settings))
+    runs = {"nameplate": ours, "img2dataset": theirs}
+    if variants:
+        say(f"nameplate at per_host {POLITE}")
+        runs["nameplate_polite"] = [run_ours(place, parallel=parallel, per_host=POLITE)]
+    if variants and peer is not None and settings is not None:
+        say("img2dataset with two retries")
+        runs["img2dataset_retries_2"] = [run_peer(place, peer.command, settings._replace(retries=2))]
     saveable = sum(kind in SAVEABLE for kind in link_kinds(place.num_links))
-    tools = {"nameplate": _summary(ours, saveable)}
-    say(f"{place.shop.scheme}, nameplate at per_host {POLITE}")
-    tools["nameplate_polite"] = _summary([run_ours(place, parallel=parallel, per_host=POLITE)], saveable)
-    if peer is not None and settings is not None:
-        say(f"{place.shop.scheme}, img2dataset with two retries")
-        again = run_peer(place, peer.command, settings._replace(retries=2))
-        tools["img2dataset"] = _summary(theirs, saveable)
-        tools["img2dataset_retries_2"] = _summary([again], saveable)
+    tools = {name: _summary(each, saveable) for name, each in runs.items() if each}
     return {"tools": tools, "ratios": _ratios(tools)}
 
 
@@ -108,6 +108,7 @@ def _ratios(tools: dict[str, Any]) -> dict[str, float]:
         "saved",
         "requests",
     )
-    ours, theirs, again = tools["nameplate"], tools["img2dataset"], tools["img2dataset_retries_2"]
-    ratios = {name: ours[name] / theirs[name] for name in names}
-    return {**ratios, "saved_over_retries_2": ours["saved"] / again["saved"]}
+    ratios = {name: tools["nameplate"][name] / tools["img2dataset"][name] for name in names}
+    if "img2dataset_retries_2" in tools:
+        ratios["saved_over_retries_2"] = tools["nameplate"]["saved"] / tools["img2dataset_retries_2"]["saved"]
+    return ratios

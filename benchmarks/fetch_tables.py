@@ -1,4 +1,4 @@
-"""The tables of the fetch benchmark, as docs/benchmarks.md holds them."""
+"""The tables of the fetch benchmark, as docs/fetch.md holds them."""
 
 from __future__ import annotations
 

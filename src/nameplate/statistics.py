@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -37,7 +37,7 @@ def wilson(count: int, n: int, *, confidence: float = CONFIDENCE) -> Share:
     assert 0 <= count <= n, f"{count} of {n}"
     if n == 0:
         return Share(0, 0, 0.0, 0.0, 1.0)
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     share = count / n
     denominator = 1 + z * z / n
     centre = (share + z * z / (2 * n)) / denominator
@@ -52,6 +52,9 @@ def mcnemar_exact(fixed: int, regressed: int) -> float:
     changed = fixed + regressed
     if changed == 0:
         return 1.0
+    # Half a second of imports, which commands that compare nothing must not wait for.
+    from scipy import stats
+
     return float(stats.binomtest(min(fixed, regressed), changed, 0.5).pvalue)
 
 

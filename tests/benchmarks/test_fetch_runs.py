@@ -94,10 +94,11 @@ def test_the_quick_benchmark_saves_every_row_under_its_own_number(tmp_path: Path
     figures = json.loads(done.stdout.splitlines()[-1])
     assert (figures["links"], figures["saveable"], figures["rounds"]) == (200, 186, 1)
     for scheme in ("http", "https"):
-        ours, polite = (figures[scheme]["tools"][name] for name in ("nameplate", "nameplate_polite"))
+        ours = figures[scheme]["tools"]["nameplate"]
         assert (ours["saved"], ours["missed"], ours["mispaired"], ours["unreadable"]) == (186, {}, 0, 0)
         assert (ours["from_bad_links"], ours["wrong_size"], ours["refused_links_asked_again"]) == (0, 0, 0)
-        assert polite["most_at_once"] <= 4 < ours["most_at_once"]
+        assert ours["most_at_once"] > 4
         assert ours["cpu_seconds"] > 0 and 0 < ours["peak_pss_mb"] <= ours["peak_rss_mb"]
+    assert figures["http"]["tools"]["nameplate_polite"]["most_at_once"] <= 4
     assert all(ms > 0 for ms in figures["parts_ms_per_image"].values())
     assert list(tmp_path.iterdir()) == []

@@ -70,3 +70,28 @@ def test_the_quick_count_of_words_never_errs(text, least, more):
     number = count_words(examined.repaired.text)
     assert (R.TOO_SHORT in found) == (number < least)
     assert (R.TOO_LONG in found) == (number > least + more)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "# ",
+        "红色的包。",
+        "5. A ",
+        "**a ",
+        "[",
+        '{"a":',
+        "<p ",
+        "Here is a ",
+        "“it’s ” ",
+        "Ã© ",
+        "\u200b",
+        "A.P.C. ",
+        "`",
+        "\\",
+    ],
+)
+def test_a_text_of_any_size_is_read_once(piece):
+    """Quadratic work on these would take minutes."""
+    text = piece * (400_000 // len(piece))
+    assert problems(text, finish_reason="stop", section=CleanSection(), names=("A.P.C.",), prompt="Say what it is.")

@@ -91,7 +91,8 @@ def sentence_ends(text: str, names: MarkedNames = NO_NAMES) -> list[int]:
 def _is_plain_end(text: str, mark: re.Match[str], in_names: frozenset[int]) -> bool:
     """What most ends are, told quickly: an ordinary word, the mark, and the text's end or a capital."""
     start, end = mark.span()
-    word, after = text[text.rfind(" ", 0, start) + 1 : start], text[end : end + 2]
+    word = text[max(0, start - _LONGEST_SHORT_WORD) : start].rpartition(" ")[2]
+    after = text[end : end + 2]
     is_word = len(word) > 1 and word.isalpha() and word.islower() and word not in _ABBREVIATIONS
     return is_word and (not after or (after[0] == " " and after[1:].isupper())) and start not in in_names
 
@@ -108,19 +109,14 @@ def _is_end(text: str, mark: re.Match[str], in_names: frozenset[int]) -> bool:
     if not mark.group().startswith("."):
         return True
     before = _WORD_BEFORE.search(text, max(0, mark.start() - _LONGEST_SHORT_WORD), mark.start())
-    return _stop_ends(before.group() if before else "", word_after, at_line_start=_at_line_start(text, before))
+    return _stop_ends(before.group() if before else "", word_after, at_start=before is None or before.start() == 0)
 
 
-def _stop_ends(before: str, after: str, *, at_line_start: bool) -> bool:
+def _stop_ends(before: str, after: str, *, at_start: bool) -> bool:
     """Whether a full stop between two words ends a sentence."""
     if before.lower() in _ABBREVIATIONS or _INITIALS.fullmatch(before):
         return after in _STARTERS
     if _NUMBER.fullmatch(before.lstrip("$€£¥")):
         # "$ 12. 50" was torn apart, and "1. First" begins a list.
-        return not (after[:1].isdigit() or at_line_start)
+        return not (after[:1].isdigit() or at_start)
     return True
-
-
-def _at_line_start(text: str, before: re.Match[str] | None) -> bool:
-    place = before.start() if before else 0
-    return not text[text.rfind("\n", 0, place) + 1 : place].strip()

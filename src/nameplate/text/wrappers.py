@@ -43,7 +43,9 @@ _STRESS = (
     re.compile(r"(?<![\w*])(\*)(?=[^\s*])([^*\n]+)(?<=\S)\*(?![\w*])"),
 )
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+", re.MULTILINE)
-_TITLE_LINE = re.compile(rf"\s*#{{1,6}}[^\n]*\b{_NAMES_OF_IT}\b[^\n]*\n+", re.IGNORECASE)
+_TITLE_LINE = re.compile(
+    rf"^[ \t]*#{{1,6}}[^\n]{{0,100}}\b{_NAMES_OF_IT}\b[^\n]{{0,100}}\n+", re.IGNORECASE | re.MULTILINE
+)
 _DATA = re.compile(r"\s*(?:```|\{\s*[\"'}]|\[\s*[\"{])")
 # A text that begins with a letter or digit and holds none of these is in no wrapper; labels end within 200 characters.
 _MARKS = ("*", "_", "<", "&", "#", "`")
