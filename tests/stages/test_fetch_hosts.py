@@ -51,6 +51,21 @@ def test_the_limit_stays_between_one_and_per_host(endings: list[Ending]) -> None
         assert not pace.allows(pace.limit, now=1e9)
 
 
+def test_links_that_were_silent_before_do_not_condemn_their_host_unless_it_is_probed() -> None:
+    pace = HostPace(4)
+    suspect = SILENT._replace(suspect=True)
+    for now in range(100):
+        pace.ended(suspect, started=float(now), now=float(now))
+    assert (pace.limit, pace.not_before, pace.closed) == (4, 0.0, None)
+    for _ in range(SILENT_TRIES):
+        pace.ended(SILENT, started=100.0, now=100.0)
+    now = 100.0
+    for rest in REST_SECONDS:
+        now += rest
+        pace.ended(suspect, started=now, now=now)
+    assert pace.closed is not None
+
+
 def test_a_silent_host_rests_is_probed_by_one_request_and_counts_as_down_in_the_end() -> None:
     pace, now = HostPace(4), 0.0
     for _ in range(SILENT_TRIES):

@@ -21,7 +21,7 @@ from nameplate.stages.fetch.causes import ending_of, explained
 from nameplate.stages.fetch.figures import LinkFigures
 from nameplate.stages.fetch.guard import AddressGuard, GuardedResolver, Link
 from nameplate.stages.fetch.hosts import Turn
-from nameplate.stages.fetch.pace import Ending
+from nameplate.stages.fetch.pace import Ending, Outcome
 from nameplate.stages.fetch.result import LinkFailed
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -46,6 +46,8 @@ class Visit:
     total_seconds: float
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with the first request of the try only."""
+    suspect: bool = False
+    """Whether the link has been silent before."""
     spent: float = 0.0
     _mark: float = 0.0
 
@@ -145,7 +147,8 @@ class Asker:
                 answer = await self._ask(link, visit, read)
                 ending = ending_of(None)
             except LinkFailed as failure:
-                ending = ending_of(failure)
+                ending = ending_of(failure)._replace(suspect=visit.suspect)
+                visit.suspect = visit.suspect or ending.outcome is Outcome.SILENT
                 raise
             finally:
                 await self._gates.ask("release", lease, ending)

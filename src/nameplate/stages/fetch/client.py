@@ -46,15 +46,18 @@ class LinkClient:
         self._robots = robots
         self._keep = keep
 
-    async def fetch(self, link: Link, figures: LinkFigures, *, page: str | None = None) -> LinkResult:
+    async def fetch(
+        self, link: Link, figures: LinkFigures, *, page: str | None = None, suspect: bool = False
+    ) -> LinkResult:
         """Ask until the link has ended: with a kept image, a final failure, or one try too many.
 
         Args:
             link: what to ask for.
             figures: count the requests.
             page: the product's page, for `fetch.referer`.
+            suspect: whether an earlier run found it silent.
         """
-        visit = Visit(figures, self._section.clocks.total_seconds)
+        visit = Visit(figures, self._section.clocks.total_seconds, suspect=suspect)
         referer = _referer(page) if self._section.referer else None
         for attempt in count(1):
             try:

@@ -55,6 +55,10 @@ class Remake(NamedTuple):
     image: KeptImage
 
 
+class Suspect(NamedTuple):
+    """The link was silent in an earlier run: it must be asked, but may well be silent again."""
+
+
 def new_run_id() -> str:
     """A name for one run of the stage, to tell this run's failures from those of earlier ones."""
     return uuid.uuid4().hex
@@ -76,15 +80,17 @@ class LinkLedger:
         self._form = fingerprint(section.max_bytes, section.image, heic)
         self._agent = product_token(section.user_agent)
 
-    def recall(self, link: Link) -> LinkResult | Remake | None:
-        """How the link ended before; none: it must be asked."""
+    def recall(self, link: Link) -> LinkResult | Remake | Suspect | None:
+        """How the link ended before; none, or a suspect: it must be asked."""
         entry = self._entry(link.url)
         if entry is None:
             return None
         result = LinkResult.from_json(entry["result"])
         if result.image is not None:
             return self._recalled_image(entry, result, result.image)
-        return result if self._believes(entry, result, link) else None
+        if self._believes(entry, result, link):
+            return result
+        return Suspect() if result.status in ASKED_AGAIN and result.http_status is None else None
 
     def recall_blob(self, sha256: str) -> LinkResult | None:
         """How an image that came with the table ended before, under these very settings; none: it must be prepared."""

@@ -21,7 +21,8 @@ three times each, are the links' fault and must not slow the whole host; one req
 the host's."""
 
 SILENT_TRIES: Final = 6
-"""Tries in a row without any answer after which a host is left alone for a while."""
+"""Tries in a row without any answer, of links that were not silent before, after which a host is left alone for a
+while. The last links of a healthy host are its dead ones, tried over and over: they must not condemn it."""
 
 REST_SECONDS: Final = (5.0, 10.0, 30.0)
 """Rests of a silent host, each ended by one probe: a host that stays silent for all of them counts as down."""
@@ -62,6 +63,8 @@ class Ending(NamedTuple):
     detail: str = ""
     rest_seconds: float | None = None
     """The host's own Retry-After."""
+    suspect: bool = False
+    """The link was silent before: that it is so again says nothing of its host."""
 
 
 class Closed(NamedTuple):
@@ -100,6 +103,9 @@ class HostPace:
         """Learn from a request that was started at `started`."""
         if ending.outcome is Outcome.ANSWERED:
             self._answered()
+        elif ending.outcome is Outcome.SILENT and ending.suspect and not self._probes:
+            # Once the host is probed, any silence counts: there may be no other links left to probe it by.
+            return
         elif ending.outcome is not Outcome.UNUSED:
             self._slow_down(started, now, strain=_STRAIN[ending.outcome])
             if ending.outcome is Outcome.SILENT:

@@ -24,7 +24,7 @@ from nameplate.stages.fetch.decode import strict_pillow
 from nameplate.stages.fetch.figures import LinkFigures
 from nameplate.stages.fetch.guard import AddressGuard, Link
 from nameplate.stages.fetch.keeper import ImageKeeper
-from nameplate.stages.fetch.ledger import LinkLedger, Remake
+from nameplate.stages.fetch.ledger import LinkLedger, Remake, Suspect
 from nameplate.stages.fetch.lookups import LookUps
 from nameplate.stages.fetch.result import LinkResult
 from nameplate.stages.fetch.robots import RobotsBook
@@ -224,7 +224,7 @@ class Workshop:
             return known, True
         if isinstance(known, Remake):
             return await self._by_decoder(self._keeper.remake, known), True
-        result = await self._client.fetch(link, figures, page=page)
+        result = await self._client.fetch(link, figures, page=page, suspect=isinstance(known, Suspect))
         await self._by_clerk(self._ledger.keep, link, result)
         return result, False
 
