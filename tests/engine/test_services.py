@@ -52,6 +52,23 @@ def test_shards_in_threads_reach_one_object_on_one_loop() -> None:
     assert len(set(found)) == 1 and found[0] not in {thread.ident for thread in threads}
 
 
+def test_work_on_the_home_loop_asks_without_a_change_of_threads() -> None:
+    services = LocalServices({"where": Where})
+
+    async def work() -> tuple[int, bool]:
+        where = services.shared("where")
+        turns: list[str] = []
+        asyncio.get_running_loop().call_soon(turns.append, "the loop went round")
+        thread = await where.ask("thread")
+        return thread, not turns
+
+    home = services.home()
+    assert home is services.home()
+    thread, at_once = asyncio.run_coroutine_threadsafe(work(), home).result(10)
+    assert at_once and thread == asyncio.run(services.shared("where").ask("thread"))
+    services.close()
+
+
 def test_a_gate_holds_across_the_event_loops_of_several_threads() -> None:
     services = LocalServices({"gate": partial(Gate, 2)})
     inside, most, lock = 0, 0, threading.Lock()

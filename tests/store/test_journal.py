@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from nameplate.store.journal import Journal
 
@@ -20,6 +23,17 @@ def test_the_last_entries_of_many_keys_come_in_one_answer(tmp_path: Path) -> Non
         assert len(found) == 2_501 and found["k7"] == {"attempt": 10}
         assert found == {key: entry for key in keys if (entry := journal.last(key)) is not None}
         assert journal.last_many([]) == {}
+
+
+def test_entries_put_together_are_all_there_or_none(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.put_many([(f"k{number}", number % 3, {"n": number}) for number in range(100)])
+        assert len(journal) == 100 and journal.last("k7") == {"n": 7}
+        with pytest.raises(sqlite3.IntegrityError):
+            journal.put_many([("a", 0, {}), (None, 0, {})])  # type: ignore[list-item]  # what a bug of ours would do
+        assert len(journal) == 100 and journal.last("a") is None
+        journal.put("b", 0, {"after": "a failure"})
+        assert journal.last("b") == {"after": "a failure"}
 
 
 WRITER = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import partial
@@ -22,6 +22,10 @@ class Answers(Protocol):
 
     def put(self, key: str, attempt: int, value: Mapping[str, Any]) -> None:
         """Write one entry."""
+        ...
+
+    def put_many(self, entries: Iterable[tuple[str, int, Mapping[str, Any]]]) -> None:
+        """Write entries (key, attempt, value): all of them, or none."""
         ...
 
     def attempts(self, key: str) -> list[dict[str, Any]]:
@@ -56,6 +60,13 @@ class Services(Protocol):
         """One of the objects that the stage's `shared()` names."""
         ...
 
+    def home(self) -> asyncio.AbstractEventLoop | None:
+        """The running loop on which the shared objects live; none: it is in another process.
+
+        Who works on it asks them without a change of threads. It is theirs: neither stop it nor block it.
+        """
+        ...
+
 
 class LocalServices:
     """Services of one process: journals are files, and shared objects live on an event loop of their own.
@@ -76,11 +87,14 @@ class LocalServices:
     def shared(self, name: str) -> Shared:
         """The object, behind the face that a distant one would have."""
         with self._lock:
-            if self._loop is None:
-                self._loop = _OwnLoop()
             if name not in self._objects:
-                self._objects[name] = _LocalShared(self._makers[name](), self._loop)
+                self._objects[name] = _LocalShared(self._makers[name](), self._opened())
             return self._objects[name]
+
+    def home(self) -> asyncio.AbstractEventLoop:
+        """The loop of the shared objects, which runs until `close`."""
+        with self._lock:
+            return self._opened().loop
 
     def close(self) -> None:
         """Let the shared objects go; who still waits for one is cancelled."""
@@ -90,12 +104,17 @@ class LocalServices:
             self._loop = None
             self._objects.clear()
 
+    def _opened(self) -> _OwnLoop:
+        if self._loop is None:
+            self._loop = _OwnLoop()
+        return self._loop
+
 
 class _OwnLoop:
     """An event loop in a thread that ends with the process."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._is_closed = False
         threading.Thread(target=self._run, name="shared", daemon=True).start()
@@ -105,30 +124,33 @@ class _OwnLoop:
         with self._lock:
             if self._is_closed:
                 raise asyncio.CancelledError("what was shared is closed")
-            return asyncio.run_coroutine_threadsafe(call(), self._loop)
+            return asyncio.run_coroutine_threadsafe(call(), self.loop)
 
     def close(self) -> None:
         """Cancel what runs, and end."""
         with self._lock:
             self._is_closed = True
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.loop.call_soon_threadsafe(self.loop.stop)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
+        asyncio.set_event_loop(self.loop)
         try:
-            self._loop.run_forever()
-            left = asyncio.all_tasks(self._loop)
+            self.loop.run_forever()
+            left = asyncio.all_tasks(self.loop)
             for task in left:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         finally:
-            self._loop.close()
+            self.loop.close()
 
 
 class _LocalShared:
-    def __init__(self, target: Any, loop: _OwnLoop) -> None:
+    def __init__(self, target: Any, home: _OwnLoop) -> None:
         self._target = target
-        self._loop = loop
+        self._home = home
 
     async def ask(self, method: str, *arguments: Any) -> Any:
-        return await asyncio.wrap_future(self._loop.start(partial(getattr(self._target, method), *arguments)))
+        call = partial(getattr(self._target, method), *arguments)
+        if asyncio.get_running_loop() is self._home.loop:
+            return await call()
+        return await asyncio.wrap_future(self._home.start(call))

@@ -10,7 +10,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,16 +53,35 @@ class Journal:
         Raises:
             RunDirectoryError: the disk is full.
         """
-        text = json.dumps(value, ensure_ascii=False)
+        self.put_many([(key, attempt, value)])
+
+    def put_many(self, entries: Iterable[tuple[str, int, Mapping[str, Any]]]) -> None:
+        """Write entries (key, attempt, value) in one transaction: all of them, or none.
+
+        Raises:
+            RunDirectoryError: the disk is full.
+        """
+        now = time.time()
+        rows = [(key, attempt, json.dumps(value, ensure_ascii=False), now) for key, attempt, value in entries]
         try:
-            with self._lock:
-                self._database.execute(
-                    "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", (key, attempt, text, time.time())
-                )
+            with self._lock, self._transaction():
+                self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
         except sqlite3.OperationalError as error:
             raise RunDirectoryError(
                 str(self.path), found=f"cannot be written ({error})", fix="free some space and run the command again"
             ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            # A full disk may have ended the transaction by itself.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def attempts(self, key: str) -> list[dict[str, Any]]:
         """All entries of a key, in the order of their attempts."""

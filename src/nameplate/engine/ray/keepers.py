@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +62,10 @@ class RayServices:
     def shared(self, name: str) -> Shared:
         """The object's actor."""
         return _DistantShared(self.objects[name], name)
+
+    def home(self) -> None:
+        """The objects live in other processes."""
+        return
 
 
 @contextmanager
@@ -138,6 +142,9 @@ class _DistantJournal:
 
     def put(self, key: str, attempt: int, value: Mapping[str, Any]) -> None:
         self._ask("put", key, attempt, dict(value))
+
+    def put_many(self, entries: Iterable[tuple[str, int, Mapping[str, Any]]]) -> None:
+        self._ask("put_many", [(key, attempt, dict(value)) for key, attempt, value in entries])
 
     def attempts(self, key: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask("attempts", key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from nameplate.engine import Answers
@@ -59,6 +60,9 @@ class Suspect(NamedTuple):
     """The link was silent in an earlier run: it must be asked, but may well be silent again."""
 
 
+Known = LinkResult | Remake | Suspect
+
+
 def new_run_id() -> str:
     """A name for one run of the stage, to tell this run's failures from those of earlier ones."""
     return uuid.uuid4().hex
@@ -80,44 +84,30 @@ class LinkLedger:
         self._form = fingerprint(section.max_bytes, section.image, heic)
         self._agent = product_token(section.user_agent)
 
-    def recall(self, link: Link) -> LinkResult | Remake | Suspect | None:
-        """How the link ended before; none, or a suspect: it must be asked."""
-        entry = self._entry(link.url)
-        if entry is None:
-            return None
-        result = LinkResult.from_json(entry["result"])
-        if result.image is not None:
-            return self._recalled_image(entry, result, result.image)
-        if self._believes(entry, result, link):
-            return result
-        return Suspect() if result.status in ASKED_AGAIN and result.http_status is None else None
+    def recall_many(self, keys: Iterable[Link | str]) -> dict[Link | str, Known]:
+        """How links, and images that came with the table, ended before; what is not in it, or a suspect, must be done.
 
-    def recall_blob(self, sha256: str) -> LinkResult | None:
-        """How an image that came with the table ended before, under these very settings; none: it must be prepared."""
-        entry = self._entry(_blob_key(sha256))
-        if entry is None or entry["form"] != self._form:
-            return None
-        result = LinkResult.from_json(entry["result"])
-        return result if result.image is None or self._lies_there(result.image) else None
+        An image of the table, called by its SHA-256, is known under these very settings or not at all.
+        """
+        wanted = {_entry_key(key): key for key in keys}
+        found: dict[Link | str, Known] = {}
+        for name, entry in self._journal.last_many(list(wanted)).items() if wanted else ():
+            key = wanted[name]
+            known = self._recalled(key, entry) if entry["version"] == LEDGER_VERSION else None
+            if known is not None:
+                found[key] = known
+        return found
 
-    def keep(self, link: Link, result: LinkResult) -> None:
-        """Write down how the link ended.
+    def keep_many(self, results: Iterable[tuple[Link | str, LinkResult]]) -> None:
+        """Write down how links, and images that came with the table, ended.
 
         Raises:
             RunDirectoryError: the disk is full.
         """
-        self._put(link.url, result)
+        self._journal.put_many([(_entry_key(key), 0, self._new_entry(result)) for key, result in results])
 
-    def keep_blob(self, sha256: str, result: LinkResult) -> None:
-        """Write down how an image that came with the table ended.
-
-        Raises:
-            RunDirectoryError: the disk is full.
-        """
-        self._put(_blob_key(sha256), result)
-
-    def _put(self, key: str, result: LinkResult) -> None:
-        entry = {
+    def _new_entry(self, result: LinkResult) -> dict[str, Any]:
+        return {
             "version": LEDGER_VERSION,
             "run": self._run_id,
             "at": time.time(),
@@ -127,11 +117,17 @@ class LinkLedger:
             "referer": self._section.referer,
             "result": result.to_json(),
         }
-        self._journal.put(key, 0, entry)
 
-    def _entry(self, key: str) -> dict[str, Any] | None:
-        entry = self._journal.last(key)
-        return entry if entry is not None and entry["version"] == LEDGER_VERSION else None
+    def _recalled(self, key: Link | str, entry: dict[str, Any]) -> Known | None:
+        result = LinkResult.from_json(entry["result"])
+        if isinstance(key, str):
+            fits = entry["form"] == self._form and (result.image is None or self._lies_there(result.image))
+            return result if fits else None
+        if result.image is not None:
+            return self._recalled_image(entry, result, result.image)
+        if self._believes(entry, result, key):
+            return result
+        return Suspect() if result.status in ASKED_AGAIN and result.http_status is None else None
 
     def _recalled_image(
         self, entry: dict[str, Any], result: LinkResult, image: KeptImage
@@ -166,6 +162,6 @@ class LinkLedger:
         return age_seconds < self._section.keep_failures_days * SECONDS_PER_DAY
 
 
-def _blob_key(sha256: str) -> str:
-    # No link is called so: links start with their scheme.
-    return f"blob {sha256}"
+def _entry_key(key: Link | str) -> str:
+    # No link is called like a blob: links start with their scheme.
+    return key.url if isinstance(key, Link) else f"blob {key}"

@@ -33,7 +33,8 @@ class PreparedImage(NamedTuple):
     """What is kept of an image, and what it was.
 
     Both sizes are upright. `changes` are `records.ImageChange` codes in their order; without any, `data` is what came.
-    `phash` is that of the kept pixels, 16 hex digits.
+    `phash` is that of the pixels as they were before they were encoded anew, if they were: 16 hex digits. The file's
+    own pixels may differ from it in a few bits; decoding them again would cost a fifth of all this.
     """
 
     data: bytes
@@ -44,14 +45,6 @@ class PreparedImage(NamedTuple):
     source_width: int
     source_height: int
     phash: str
-
-
-class _File(NamedTuple):
-    """An encoded image, and the pixels that its readers will see."""
-
-    data: bytes
-    kind: ImageKind
-    image: Image.Image
 
 
 class _Plain(NamedTuple):
@@ -76,7 +69,8 @@ def prepare_image(data: bytes, section: ImageSection) -> PreparedImage:
         raise LinkFailed(FetchStatus.BLANK, f"{frame.width} x {frame.height} pixels of one colour")
     if changes or kind not in _KEPT_KINDS:
         changes.append(ImageChange.REENCODED)
-        data, kind, image = _encoded(image, JPEG if _is_lossy(data, kind, frame) else PNG)
+        kind = JPEG if _is_lossy(data, kind, frame) else PNG
+        data = _encoded(image, kind)
     return PreparedImage(
         data=data,
         ext=kind.ext,
@@ -140,14 +134,12 @@ def _is_lossy(data: bytes, kind: ImageKind, frame: Frame) -> bool:
     return kind in {JPEG, AVIF, HEIC}
 
 
-def _encoded(image: Image.Image, kind: ImageKind) -> _File:
+def _encoded(image: Image.Image, kind: ImageKind) -> bytes:
     """The image as a file without metadata."""
     image.info = {}
     stream = BytesIO()
     if kind is PNG:
         image.save(stream, PNG.pillow)
-        return _File(stream.getvalue(), kind, image)
-    image.save(stream, JPEG.pillow, quality=_JPEG_QUALITY, subsampling="4:4:4")
-    seen = Image.open(stream, formats=[JPEG.pillow])
-    seen.load()
-    return _File(stream.getvalue(), kind, seen)
+    else:
+        image.save(stream, JPEG.pillow, quality=_JPEG_QUALITY, subsampling="4:4:4")
+    return stream.getvalue()

@@ -170,6 +170,7 @@ class FetchStage(ShardStage):
                     images=self._images,
                     journal=journal,
                     gates=self.services.shared(GATES),
+                    home=self.services.home(),
                     run_id=self._run_id,
                 )
             return self._workshop

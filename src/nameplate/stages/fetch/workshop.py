@@ -19,6 +19,7 @@ from nameplate.engine import Answers, Shared
 from nameplate.progress import Advance
 from nameplate.recipe import FetchSection
 from nameplate.stages.fetch.asker import Asker, open_session
+from nameplate.stages.fetch.clerk import Clerk
 from nameplate.stages.fetch.client import LinkClient
 from nameplate.stages.fetch.decode import strict_pillow
 from nameplate.stages.fetch.figures import LinkFigures
@@ -64,6 +65,7 @@ class Workshop:
         images: the store.
         journal: what was found out before; owned and closed by the caller, after `close`.
         gates: the `HostGates` that all workers share.
+        home: the loop on which `gates` lives, if that is in this process: work there asks it at no cost.
         run_id: this run of the stage.
     """
 
@@ -75,24 +77,28 @@ class Workshop:
         images: ImageStore,
         journal: Answers,
         gates: Shared,
+        home: asyncio.AbstractEventLoop | None,
         run_id: str,
     ) -> None:
         self._section = section
         self._gates = gates
         self._worker = uuid.uuid4().hex
-        self._ledger = LinkLedger(journal, images=images, section=section, run_id=run_id)
         self._keeper = ImageKeeper(images, section=section)
         self._open = ExitStack()
         self._open.enter_context(strict_pillow())
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
-        # Reading and writing the journal must not wait behind images, nor let the loop wait.
-        self._clerk = ThreadPoolExecutor(1, "ledger")
         self._shards: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        if home is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
+            self._thread.start()
+        else:
+            self._loop = home
         self._loop.set_default_executor(LookUps())
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
-        self._thread.start()
+        # Reading and writing the journal must not wait behind images, nor let the loop wait.
+        self._clerk = Clerk(LinkLedger(journal, images=images, section=section, run_id=run_id), loop=self._loop)
         self._run(self._set_up(guard, journal, run_id))
 
     def end_all(
@@ -125,11 +131,12 @@ class Workshop:
             return
         self._closed = True
         asyncio.run_coroutine_threadsafe(self._tear_down(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
         self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._clerk.shutdown()
+        self._clerk.close()
         self._open.close()
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -152,7 +159,7 @@ class Workshop:
             worker=worker,
             journal=journal,
             run_id=run_id,
-            in_thread=self._by_clerk,
+            in_thread=self._clerk.run,
         )
 
         async def keep(data: bytes) -> Any:
@@ -219,28 +226,25 @@ class Workshop:
             await self._gates.ask("unclaim", self._worker, name)
 
     async def _end_link(self, link: Link, page: str | None, figures: LinkFigures) -> tuple[LinkResult, bool]:
-        known = await self._by_clerk(self._ledger.recall, link)
+        known = await self._clerk.recall(link)
         if isinstance(known, LinkResult):
             return known, True
         if isinstance(known, Remake):
             return await self._by_decoder(self._keeper.remake, known), True
         result = await self._client.fetch(link, figures, page=page, suspect=isinstance(known, Suspect))
-        await self._by_clerk(self._ledger.keep, link, result)
+        await self._clerk.keep(link, result)
         return result, False
 
     async def _end_blob(self, sha256: str) -> tuple[LinkResult, bool]:
-        known = await self._by_clerk(self._ledger.recall_blob, sha256)
-        if known is not None:
+        known = await self._clerk.recall(sha256)
+        if isinstance(known, LinkResult):
             return known, True
         result = await self._by_decoder(self._keeper.keep_blob, sha256)
-        await self._by_clerk(self._ledger.keep_blob, sha256, result)
+        await self._clerk.keep(sha256, result)
         return result, False
 
     async def _by_decoder(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
         return await self._loop.run_in_executor(self._decoders, lambda: work(*given, **named))
-
-    async def _by_clerk(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
-        return await self._loop.run_in_executor(self._clerk, lambda: work(*given, **named))
 
 
 async def _all_or_first_error(work: Iterable[Coroutine[Any, Any, None]]) -> None:
