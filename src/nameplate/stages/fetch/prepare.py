@@ -8,9 +8,10 @@ picture behind the first: every reader makes the same pixels of these.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from io import BytesIO
-from typing import NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from PIL import Image
 
@@ -27,6 +28,7 @@ _JPEG_QUALITY = 95
 
 # Largest difference of one channel, of 255, that is still one colour: lossy WebP spreads one so far (measured).
 _FLAT = 4
+_FEW = (4, 4)
 
 
 class PreparedImage(NamedTuple):
@@ -119,7 +121,11 @@ def _wanted_size(frame: Frame, longest_side: int | None) -> tuple[int, int] | No
 
 
 def _is_blank(image: Image.Image) -> bool:
-    """Whether all pixels have one colour."""
+    """Whether all pixels have one colour; a few of them settle it for nearly all images."""
+    return _is_flat(image.resize(_FEW, Image.Resampling.NEAREST)) and _is_flat(image)
+
+
+def _is_flat(image: Image.Image) -> bool:
     extrema = image.getextrema()
     # Pillow gives a bare pair for grey, and a pair for each band of a colour image.
     bands = [extrema] if image.mode == "L" else extrema
@@ -137,9 +143,17 @@ def _is_lossy(data: bytes, kind: ImageKind, frame: Frame) -> bool:
 def _encoded(image: Image.Image, kind: ImageKind) -> bytes:
     """The image as a file without metadata."""
     image.info = {}
-    stream = BytesIO()
-    if kind is PNG:
-        image.save(stream, PNG.pillow)
-    else:
-        image.save(stream, JPEG.pillow, quality=_JPEG_QUALITY, subsampling="4:4:4")
-    return stream.getvalue()
+    with _open_memory() as stream:
+        if kind is PNG:
+            image.save(stream, PNG.pillow)
+        else:
+            image.save(stream, JPEG.pillow, quality=_JPEG_QUALITY, subsampling="4:4:4")
+        stream.seek(0)
+        return stream.read()
+
+
+def _open_memory() -> BinaryIO:
+    """A file in memory. Pillow lets other threads run while it encodes into a real file, but not into a BytesIO."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("nameplate"), "w+b")
+    return BytesIO()
