@@ -14,8 +14,8 @@ import aiohttp
 
 from fetch_runs import Place
 from nameplate.recipe import ImageSection
-from nameplate.stages.fetch.decode import strict_pillow
-from nameplate.stages.fetch.prepare import prepare_image
+from nameplate.stages.fetch.pixels.decode import strict_pillow
+from nameplate.stages.fetch.pixels.prepare import prepare_image
 from nameplate.store.images import ImageStore
 from shop_links import HOST, LinkKind, link_kinds
 

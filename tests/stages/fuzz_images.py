@@ -22,8 +22,8 @@ from PIL import Image
 
 from nameplate.recipe import ImageSection
 from nameplate.records import FetchStatus, ImageChange
-from nameplate.stages.fetch.decode import can_read_heic, strict_pillow
-from nameplate.stages.fetch.prepare import prepare_image
+from nameplate.stages.fetch.pixels.decode import can_read_heic, strict_pillow
+from nameplate.stages.fetch.pixels.prepare import prepare_image
 from nameplate.stages.fetch.result import LinkFailed
 from nameplate.store.memory import peak_bytes
 

@@ -8,9 +8,9 @@ import pytest
 
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.asker import open_session
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import AddressGuard
+from nameplate.stages.fetch.network.asker import open_session
+from nameplate.stages.fetch.network.guard import AddressGuard
 
 from .fetch_shop import SHORT_CLOCKS, Shop, Workplace, jpeg, number_in, outcomes_of
 

@@ -13,8 +13,8 @@ from nameplate.errors import RunDirectoryError
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
 from nameplate.stages.fetch.clerk import Clerk
-from nameplate.stages.fetch.guard import Link, parse_link
 from nameplate.stages.fetch.ledger import LinkLedger
+from nameplate.stages.fetch.network.guard import Link, parse_link
 from nameplate.stages.fetch.result import LinkResult
 from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal

@@ -10,8 +10,8 @@ from PIL import Image, ImageFile
 
 from nameplate.recipe import ImageSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.decode import can_read_heic, kind_of, strict_pillow
-from nameplate.stages.fetch.prepare import PreparedImage, prepare_image
+from nameplate.stages.fetch.pixels.decode import can_read_heic, kind_of, strict_pillow
+from nameplate.stages.fetch.pixels.prepare import PreparedImage, prepare_image
 from nameplate.stages.fetch.result import LinkFailed
 
 SECTION = ImageSection()

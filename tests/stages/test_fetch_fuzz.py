@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nameplate.stages.fetch.guard import Link, parse_link
+from nameplate.stages.fetch.network.guard import Link, parse_link
 from nameplate.stages.fetch.result import LinkFailed
 
 from . import bombs, fuzz_images

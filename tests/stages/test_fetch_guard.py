@@ -9,7 +9,7 @@ import pytest
 
 from nameplate.errors import RecipeError
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.guard import AddressGuard, GuardedResolver, parse_link
+from nameplate.stages.fetch.network.guard import AddressGuard, GuardedResolver, parse_link
 from nameplate.stages.fetch.result import LinkFailed
 
 

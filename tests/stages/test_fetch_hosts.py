@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nameplate.stages.fetch.hosts import HostGates, Turn
-from nameplate.stages.fetch.pace import (
+from nameplate.stages.fetch.network.hosts import HostGates, Turn
+from nameplate.stages.fetch.network.pace import (
     BUSY_ANSWERS,
     REST_SECONDS,
     SILENT_TRIES,
@@ -17,7 +17,7 @@ from nameplate.stages.fetch.pace import (
     HostPace,
     Outcome,
 )
-from nameplate.stages.fetch.retry import LONGEST_REST_SECONDS
+from nameplate.stages.fetch.network.retry import LONGEST_REST_SECONDS
 
 ANSWERED = Ending(Outcome.ANSWERED)
 BUSY = Ending(Outcome.BUSY, "http_429", "HTTP 429")

@@ -10,7 +10,7 @@ import pytest
 
 from nameplate.records import SCHEMAS, FetchStatus, rejected_schema
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import parse_link
+from nameplate.stages.fetch.network.guard import parse_link
 from nameplate.stages.fetch.overview import SHOWN, find_placeholders, shared_images, summarise
 from nameplate.stages.fetch.result import LinkFailed, LinkResult
 from nameplate.store.tables import StageTables

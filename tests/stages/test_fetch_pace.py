@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nameplate.stages.fetch.pace import BUSY_ANSWERS, Ending, HostPace, Outcome
+from nameplate.stages.fetch.network.pace import BUSY_ANSWERS, Ending, HostPace, Outcome
 
 ANSWERED = Ending(Outcome.ANSWERED)
 BROKEN = Ending(Outcome.BROKEN, "truncated", "the body ended early")

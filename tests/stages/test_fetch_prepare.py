@@ -10,9 +10,9 @@ from PIL import Image, ImageChops, ImageStat, JpegImagePlugin
 
 from nameplate.recipe import ImageSection
 from nameplate.records import FetchStatus, ImageChange
-from nameplate.stages.fetch.decode import can_read_heic, strict_pillow
-from nameplate.stages.fetch.jpeg import MAX_SCANS, find_scans
-from nameplate.stages.fetch.prepare import PreparedImage, prepare_image
+from nameplate.stages.fetch.pixels.decode import can_read_heic, strict_pillow
+from nameplate.stages.fetch.pixels.jpeg import MAX_SCANS, find_scans
+from nameplate.stages.fetch.pixels.prepare import PreparedImage, prepare_image
 from nameplate.stages.fetch.result import LinkFailed
 
 from . import icc, pictures

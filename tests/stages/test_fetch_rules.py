@@ -3,9 +3,9 @@
 import pytest
 
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.optout import refusal
+from nameplate.stages.fetch.network.optout import refusal
+from nameplate.stages.fetch.network.retry import LONGEST_REST_SECONDS, parse_retry_after, pause_before_retry
 from nameplate.stages.fetch.result import LinkFailed, LinkResult, clip
-from nameplate.stages.fetch.retry import LONGEST_REST_SECONDS, parse_retry_after, pause_before_retry
 
 
 @pytest.mark.parametrize(

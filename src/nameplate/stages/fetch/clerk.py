@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from nameplate.stages.fetch.guard import Link
 from nameplate.stages.fetch.ledger import Known, LinkLedger
+from nameplate.stages.fetch.network.guard import Link
 from nameplate.stages.fetch.result import LinkResult
 
 Given = ParamSpec("Given")

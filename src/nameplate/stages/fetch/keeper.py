@@ -8,8 +8,8 @@ from nameplate.errors import RunDirectoryError
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
 from nameplate.stages.fetch.ledger import Remake
-from nameplate.stages.fetch.limits import judge_bytes
-from nameplate.stages.fetch.prepare import PreparedImage, prepare_image
+from nameplate.stages.fetch.pixels.limits import judge_bytes
+from nameplate.stages.fetch.pixels.prepare import PreparedImage, prepare_image
 from nameplate.stages.fetch.result import KeptImage, LinkFailed, LinkResult
 from nameplate.store.images import RAW, ImageStore
 

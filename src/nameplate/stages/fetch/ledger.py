@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 from nameplate.engine import Answers
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.decode import can_read_heic
-from nameplate.stages.fetch.guard import Link
-from nameplate.stages.fetch.optout import is_permitted, product_token
+from nameplate.stages.fetch.network.guard import Link
+from nameplate.stages.fetch.network.optout import is_permitted, product_token
+from nameplate.stages.fetch.network.retry import TRANSIENT_HTTP
+from nameplate.stages.fetch.pixels.decode import can_read_heic
 from nameplate.stages.fetch.result import KeptImage, LinkResult
-from nameplate.stages.fetch.retry import TRANSIENT_HTTP
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.images import ImageStore
 

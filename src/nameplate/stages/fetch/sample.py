@@ -14,7 +14,7 @@ import pyarrow as pa
 from nameplate.recipe import FetchSection
 from nameplate.records import SCHEMAS, FetchStatus
 from nameplate.stages.fetch.check import Cost, LinkCheck, SampledRow, check
-from nameplate.stages.fetch.guard import parse_link
+from nameplate.stages.fetch.network.guard import parse_link
 from nameplate.stages.fetch.overview import HOST_OF_URL, shared_images
 from nameplate.stages.fetch.result import LinkFailed, LinkResult
 from nameplate.stages.fetch.stage import FetchStage

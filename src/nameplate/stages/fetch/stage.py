@@ -21,11 +21,11 @@ from nameplate.progress import Advance
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus, StageName
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import AddressGuard, Link, parse_link
-from nameplate.stages.fetch.hosts import HostGates
 from nameplate.stages.fetch.ledger import new_run_id
+from nameplate.stages.fetch.network.guard import AddressGuard, Link, parse_link
+from nameplate.stages.fetch.network.hosts import HostGates
+from nameplate.stages.fetch.network.pace import REST_SECONDS
 from nameplate.stages.fetch.overview import find_placeholders, summarise
-from nameplate.stages.fetch.pace import REST_SECONDS
 from nameplate.stages.fetch.result import LinkFailed, LinkResult
 from nameplate.stages.fetch.workshop import Endings, Job, Workshop, lease_seconds
 from nameplate.store.images import ImageStore

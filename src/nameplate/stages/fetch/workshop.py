@@ -18,17 +18,17 @@ from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 from nameplate.engine import Answers, Shared
 from nameplate.progress import Advance
 from nameplate.recipe import FetchSection
-from nameplate.stages.fetch.asker import Asker, open_session
 from nameplate.stages.fetch.clerk import Clerk
-from nameplate.stages.fetch.client import LinkClient
-from nameplate.stages.fetch.decode import strict_pillow
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import AddressGuard, Link
 from nameplate.stages.fetch.keeper import ImageKeeper
 from nameplate.stages.fetch.ledger import LinkLedger, Remake, Suspect
-from nameplate.stages.fetch.lookups import LookUps
+from nameplate.stages.fetch.network.asker import Asker, open_session
+from nameplate.stages.fetch.network.client import LinkClient
+from nameplate.stages.fetch.network.guard import AddressGuard, Link
+from nameplate.stages.fetch.network.lookups import LookUps
+from nameplate.stages.fetch.network.robots import RobotsBook
+from nameplate.stages.fetch.pixels.decode import strict_pillow
 from nameplate.stages.fetch.result import LinkResult
-from nameplate.stages.fetch.robots import RobotsBook
 from nameplate.store.images import ImageStore
 
 _BEATS_PER_LEASE: Final = 4

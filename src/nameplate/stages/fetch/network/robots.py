@@ -19,13 +19,13 @@ from protego import Protego
 from nameplate.engine import Answers, Shared
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.asker import MAX_REDIRECTS, Asker, Redirect, Visit
-from nameplate.stages.fetch.causes import NOT_THE_HOSTS_FAULT, refuse_status
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import Link, parse_link
-from nameplate.stages.fetch.optout import is_permitted, product_token
+from nameplate.stages.fetch.network.asker import MAX_REDIRECTS, Asker, Redirect, Visit
+from nameplate.stages.fetch.network.causes import NOT_THE_HOSTS_FAULT, refuse_status
+from nameplate.stages.fetch.network.guard import Link, parse_link
+from nameplate.stages.fetch.network.optout import is_permitted, product_token
+from nameplate.stages.fetch.network.retry import TRANSIENT_HTTP
 from nameplate.stages.fetch.result import LinkFailed
-from nameplate.stages.fetch.retry import TRANSIENT_HTTP
 
 MAX_ROBOTS_BYTES: Final = 500 * 1024
 BELIEVED_SECONDS: Final = 24 * 3600.0

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from PIL import Image, ImageChops
 
 from nameplate.records import FetchStatus
+from nameplate.stages.fetch.pixels.sniff import JPEG
 from nameplate.stages.fetch.result import LinkFailed
-from nameplate.stages.fetch.sniff import JPEG
 
 MAX_SCANS = 100
 """Far above what encoders write: a progressive JPEG has about ten. A small file of empty scans decodes for hours."""

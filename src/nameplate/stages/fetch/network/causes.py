@@ -9,9 +9,9 @@ import aiohttp
 
 from nameplate.recipe import ClockSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.pace import Ending, Outcome
+from nameplate.stages.fetch.network.pace import Ending, Outcome
+from nameplate.stages.fetch.network.retry import TRANSIENT_HTTP, parse_retry_after
 from nameplate.stages.fetch.result import LinkFailed
-from nameplate.stages.fetch.retry import TRANSIENT_HTTP, parse_retry_after
 
 HttpError = aiohttp.ClientError | TimeoutError
 

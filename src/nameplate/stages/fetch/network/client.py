@@ -13,17 +13,17 @@ import aiohttp
 
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.asker import MAX_REDIRECTS, Asker, Visit
-from nameplate.stages.fetch.causes import refuse_status
-from nameplate.stages.fetch.decode import kind_of
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import Link, parse_link
-from nameplate.stages.fetch.limits import judge_bytes
-from nameplate.stages.fetch.optout import is_permitted, refusal
+from nameplate.stages.fetch.network.asker import MAX_REDIRECTS, Asker, Visit
+from nameplate.stages.fetch.network.causes import refuse_status
+from nameplate.stages.fetch.network.guard import Link, parse_link
+from nameplate.stages.fetch.network.optout import is_permitted, refusal
+from nameplate.stages.fetch.network.retry import pause_before_retry
+from nameplate.stages.fetch.network.robots import RobotsBook
+from nameplate.stages.fetch.pixels.decode import kind_of
+from nameplate.stages.fetch.pixels.limits import judge_bytes
+from nameplate.stages.fetch.pixels.sniff import SNIFF_BYTES
 from nameplate.stages.fetch.result import KeptImage, LinkFailed, LinkResult
-from nameplate.stages.fetch.retry import pause_before_retry
-from nameplate.stages.fetch.robots import RobotsBook
-from nameplate.stages.fetch.sniff import SNIFF_BYTES
 
 PIECE_BYTES: Final = 1 << 16
 

@@ -17,11 +17,11 @@ from aiohttp.tracing import Trace
 from nameplate.engine import Shared
 from nameplate.recipe import FetchSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.causes import ending_of, explained
 from nameplate.stages.fetch.figures import LinkFigures
-from nameplate.stages.fetch.guard import AddressGuard, GuardedResolver, Link
-from nameplate.stages.fetch.hosts import Turn
-from nameplate.stages.fetch.pace import Ending, Outcome
+from nameplate.stages.fetch.network.causes import ending_of, explained
+from nameplate.stages.fetch.network.guard import AddressGuard, GuardedResolver, Link
+from nameplate.stages.fetch.network.hosts import Turn
+from nameplate.stages.fetch.network.pace import Ending, Outcome
 from nameplate.stages.fetch.result import LinkFailed
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

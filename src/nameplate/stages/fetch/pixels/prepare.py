@@ -17,11 +17,11 @@ from PIL import Image
 
 from nameplate.recipe import ImageSection
 from nameplate.records import FetchStatus, ImageChange
-from nameplate.stages.fetch.colour import eight_bit, layers, over, to_srgb
-from nameplate.stages.fetch.decode import Frame, decoder_errors, kind_of, read_frame
-from nameplate.stages.fetch.phash import perceptual_hash
+from nameplate.stages.fetch.pixels.colour import eight_bit, layers, over, to_srgb
+from nameplate.stages.fetch.pixels.decode import Frame, decoder_errors, kind_of, read_frame
+from nameplate.stages.fetch.pixels.phash import perceptual_hash
+from nameplate.stages.fetch.pixels.sniff import AVIF, HEIC, JPEG, PNG, TIFF, WEBP, ImageKind
 from nameplate.stages.fetch.result import LinkFailed
-from nameplate.stages.fetch.sniff import AVIF, HEIC, JPEG, PNG, TIFF, WEBP, ImageKind
 
 _KEPT_KINDS = {JPEG, PNG, WEBP}
 _JPEG_QUALITY = 95

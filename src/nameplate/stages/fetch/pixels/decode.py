@@ -16,10 +16,20 @@ from PIL import Image, ImageFile
 
 from nameplate.recipe import ImageSection
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch.jpeg import refuse_early_end, refuse_many_scans
-from nameplate.stages.fetch.limits import judge_size
+from nameplate.stages.fetch.pixels.jpeg import refuse_early_end, refuse_many_scans
+from nameplate.stages.fetch.pixels.limits import judge_size
+from nameplate.stages.fetch.pixels.sniff import (
+    HEIC,
+    JPEG,
+    PNG,
+    SNIFF_BYTES,
+    TIFF,
+    ImageKind,
+    describe,
+    is_cut_off,
+    sniff,
+)
 from nameplate.stages.fetch.result import LinkFailed
-from nameplate.stages.fetch.sniff import HEIC, JPEG, PNG, SNIFF_BYTES, TIFF, ImageKind, describe, is_cut_off, sniff
 
 # What Pillow's decoders raise on bytes that are not what they seem; one stranger's image must not end the run.
 _DECODER_ERRORS = (

@@ -15,7 +15,7 @@ from itertools import count
 from time import monotonic
 from typing import Final, NamedTuple
 
-from nameplate.stages.fetch.pace import REST_SECONDS, Closed, Ending, HostPace
+from nameplate.stages.fetch.network.pace import REST_SECONDS, Closed, Ending, HostPace
 
 SWEEPS_PER_LEASE: Final = 4
 

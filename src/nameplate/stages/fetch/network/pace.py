@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from nameplate.stages.fetch.retry import LONGEST_REST_SECONDS
+from nameplate.stages.fetch.network.retry import LONGEST_REST_SECONDS
 
 SUCCESSES_PER_STEP: Final = 50
 """Answers after which a slowed host may have one request more at once."""

@@ -1,0 +1,1 @@
+"""Asking strangers' servers: safely, politely, and once."""

@@ -1,0 +1,1 @@
+"""Judging strangers' images, and making them plain."""
