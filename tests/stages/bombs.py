@@ -14,8 +14,8 @@ import zlib
 from PIL import Image
 
 from nameplate.recipe import ImageSection
-from nameplate.stages.fetch.decode import strict_pillow
-from nameplate.stages.fetch.prepare import prepare_image
+from nameplate.stages.fetch.pixels.decode import strict_pillow
+from nameplate.stages.fetch.pixels.prepare import prepare_image
 from nameplate.stages.fetch.result import LinkFailed
 
 from . import icc, pictures

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nameplate.records import FetchStatus
-from nameplate.stages.fetch import robots
+from nameplate.stages.fetch.network import robots
 
 from .fetch_shop import Shop, Workplace
 
