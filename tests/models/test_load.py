@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,15 +67,17 @@ def test_pickled_weights_are_not_read(base: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(base, tmp_path / "copy"))
     torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
     (copy / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"has no \.safetensors file"):
+    with pytest.raises(
+        ModelError, match=r"only pickled weights \(pytorch_model\.bin\), which can run any code; convert them"
+    ):
         load_model(str(copy))
 
 
 def test_unknown_family_is_refused(base: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(base, tmp_path / "copy"))
     tree = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps(tree | {"model_type": "internvl_chat"}))
-    with pytest.raises(ModelError, match="a model of the family 'internvl_chat'; expected one of internvl"):
+    (copy / "config.json").write_text(json.dumps(tree | {"model_type": "clip"}))
+    with pytest.raises(ModelError, match="a model of the family 'clip'"):
         load_model(str(copy))
 
 
@@ -83,8 +86,68 @@ def test_missing_weights_are_not_made_up(base: Path, tmp_path: Path) -> None:
     tensors = load_file(copy / "model.safetensors")
     dropped = next(name for name in tensors if "fc1.weight" in name)
     save_file({name: tensor for name, tensor in tensors.items() if name != dropped}, copy / "model.safetensors")
-    with pytest.raises(ModelError, match=r"1 weights are missing .*fc1\.weight"):
+    with pytest.raises(ModelError, match=r"copy: model\.vision_tower.*fc1\.weight: is missing"):
         load_model(str(copy))
+
+
+def _add(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["language_model.model.layers.7.mlp.up_proj.weight"] = torch.ones(64, 32)
+
+
+def _cut(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[FIRST] = tensors[FIRST][:-1].contiguous()
+
+
+def _nan(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[FIRST][0, 0] = torch.nan
+
+
+FIRST = "vision_tower.encoder.layer.0.mlp.fc1.weight"
+
+
+@pytest.mark.parametrize(
+    ("tamper", "message"),
+    [
+        (_add, r"layers\.7\.mlp\.up_proj\.weight: is no weight of this model"),
+        (_cut, r"layer\.0\.mlp\.fc1\.weight: has another shape"),
+        (_nan, r"layer\.0\.mlp\.fc1\.weight: holds NaN or infinity"),
+    ],
+)
+def test_tampered_weights_are_refused_by_name(
+    base: Path, tmp_path: Path, tamper: Callable[[dict[str, torch.Tensor]], None], message: str
+) -> None:
+    copy = Path(shutil.copytree(base, tmp_path / "copy"))
+    tensors = load_file(copy / "model.safetensors")
+    tamper(tensors)
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=message):
+        load_model(str(copy))
+
+
+def test_a_model_from_the_hub_is_found_offline_once_it_is_there(
+    base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The cache as huggingface_hub lays it out."""
+    repository = tmp_path / "models--nobody--tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0123abc")
+    shutil.copytree(base, repository / "snapshots" / "0123abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    loaded = load_model("nobody/tiny")
+    assert loaded.fingerprint == weights_fingerprint(base)
+
+
+def test_only_weights_settings_and_tokenizer_are_asked_of_the_hub(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def snapshot(repository: str, *, allow_patterns: list[str]) -> str:
+        asked.extend((repository, sorted(allow_patterns)))
+        return str(base)
+
+    monkeypatch.setattr("nameplate.models.locate.snapshot_download", snapshot)
+    assert find_model("somebody/model") == base
+    assert asked == ["somebody/model", ["*.jinja", "*.json", "*.safetensors", "*.txt"]]
 
 
 def test_broken_weights_are_one_clear_error(base: Path, tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from nameplate.models.adapters import adapted_modules
 from nameplate.models.audit import audit_gradients
 from nameplate.models.batches import collate, loss_sum
 from nameplate.models.components import partition
+from nameplate.models.groups import parameter_groups
 from nameplate.models.load import LoadedModel, load_model
-from nameplate.models.policy import AppliedPolicies, Policies, apply_policies, component_rows, parameter_groups
-from nameplate.recipe import ComponentPolicy
+from nameplate.models.parts import component_rows, row_sentence
+from nameplate.models.policy import AppliedPolicies, Policies, apply_policies
+from nameplate.recipe import ComponentPolicy, LanguagePolicy, MemorySection
 
 FROZEN, FULL = ComponentPolicy(), ComponentPolicy(mode="full", lr=1e-3, weight_decay=0.1)
 LORA = ComponentPolicy(mode="lora", rank=4, alpha=8, lr=2e-3, weight_decay=0.1)
@@ -172,17 +174,116 @@ def test_frozen_weights_may_be_stored_shorter_and_learning_ones_are_float32(base
     ("chosen", "message"),
     [
         (policies(), "train: every component is frozen"),
-        (policies(projector=LORA), r"train\.projector\.mode: lora, but it has no layers; expected frozen or full"),
         (policies(projector=LAST), r"train\.projector\.mode: last, but it has no layers"),
         (
             policies(vision=ComponentPolicy(mode="last", num_layers=9)),
             r"train\.vision\.num_layers: 9; expected at most 2",
+        ),
+        (
+            policies(language=LanguagePolicy(mode="layers", layers=("0", "1-2"))),
+            r"train\.language\.layers: 1-2; expected its layers, which are 0-1",
+        ),
+        (
+            policies(language=ComponentPolicy(mode="lora", targets=("q_proj", "query"))),
+            r"train\.language\.targets: query; expected names of linear modules: down_proj, .*q_proj",
+        ),
+        (
+            policies(projector=ComponentPolicy(mode="full", layer_decay=0.5)),
+            r"train\.projector\.layer_decay: it has no layers",
         ),
     ],
 )
 def test_policy_that_does_not_fit_is_refused(loaded: LoadedModel, chosen: Policies, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         apply_policies(loaded.model, chosen)
+
+
+def test_adapters_on_the_projector_learn(loaded: LoadedModel) -> None:
+    applied = apply_policies(loaded.model, policies(projector=LORA))
+    assert {path.rpartition(".")[2] for path, _ in adapted_modules(loaded.model)} == {"linear_1", "linear_2"}
+    audit(loaded, applied)
+
+
+def test_adapters_are_on_the_targets_alone(loaded: LoadedModel) -> None:
+    some = ComponentPolicy(mode="lora", rank=2, targets=("q_proj", "v_proj"))
+    apply_policies(loaded.model, policies(language=some))
+    assert {path.rpartition(".")[2] for path, _ in adapted_modules(loaded.model)} == {"q_proj", "v_proj"}
+
+
+@pytest.mark.parametrize("mode", ["frozen", "full", "last"])
+@pytest.mark.parametrize("embeddings", ["by_mode", "frozen", "full"])
+@pytest.mark.parametrize("head", ["by_mode", "frozen", "full"])
+def test_embeddings_and_head_do_what_is_stated(loaded: LoadedModel, mode: str, embeddings: str, head: str) -> None:
+    policy = LanguagePolicy.model_validate(
+        {"mode": mode, "num_layers": 1 if mode == "last" else None, "embeddings": embeddings, "head": head}
+    )
+    wanted = {end: stated == "full" or (stated == "by_mode" and mode == "full") for end, stated in
+              (("embeddings", embeddings), ("head", head))}  # fmt: skip
+    tied = bool(loaded.model.config.tie_word_embeddings)
+    if tied and wanted["embeddings"] != wanted["head"]:
+        with pytest.raises(ModelError, match="in this model they are one matrix; state both alike"):
+            apply_policies(loaded.model, policies(projector=FULL, language=policy))
+        return
+    learning = apply_policies(loaded.model, policies(projector=FULL, language=policy)).trainable()
+    assert ("model.language_model.embed_tokens.weight" in learning) == wanted["embeddings"]
+    assert ("lm_head.weight" in learning) == (wanted["head"] and not tied)
+    assert ("model.language_model.layers.1.mlp.up_proj.weight" in learning) == (mode != "frozen")
+    assert ("model.language_model.layers.0.mlp.up_proj.weight" in learning) == (mode == "full")
+
+
+def test_rates_fall_from_layer_to_layer(loaded: LoadedModel) -> None:
+    falling = ComponentPolicy(mode="full", lr=1e-2, layer_decay=0.5, weight_decay=0.1)
+    applied = apply_policies(loaded.model, policies(vision=falling, projector=FULL))
+    rate_of = {id(parameter): group["lr"] for group in parameter_groups(applied) for parameter in group["params"]}
+    for name, parameter in applied.components["vision"].parameters.items():
+        halvings = 3 if ".embeddings." in name else 2 if ".layer.0." in name else 1 if ".layer.1." in name else 0
+        assert rate_of[id(parameter)] == 1e-2 / 2**halvings, name
+    row = component_rows(applied)[0]
+    assert (row.lowest_lr, row.lr) == (1e-2 / 8, 1e-2 / 2)
+    assert "at 0.0013 to 0.005" in row_sentence(row)
+    audit(loaded, applied)
+
+
+def test_what_learns_may_be_bfloat16(base: Path) -> None:
+    loaded = load_model(str(base), dtype=torch.bfloat16)
+    short = MemorySection(weights="bfloat16")
+    applied = apply_policies(
+        loaded.model, policies(projector=FULL, language=LORA), frozen_dtype=torch.bfloat16, memory=short
+    )
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.bfloat16}
+    audit(loaded, applied)
+    assert [row.dtype for row in component_rows(applied)] == ["bfloat16"] * 3
+
+
+def test_table_says_what_embeddings_and_head_do(loaded: LoadedModel) -> None:
+    applied = apply_policies(loaded.model, policies(projector=FULL, language=LORA))
+    row = component_rows(applied)[2]
+    assert (row.rank, row.dtype, row.ends, row.idle) == (4, "float32", "embeddings frozen, head frozen", 0)
+    assert row_sentence(row).startswith(
+        f"language: lora, {row.trainable:,} of {row.parameters:,} parameters learn, at 0.002"
+    )
+
+
+def test_audit_finds_a_graph_behind_a_frozen_tower(loaded: LoadedModel) -> None:
+    applied = apply_policies(loaded.model, policies(projector=FULL))
+    tower = applied.untouched["model.vision_tower"]
+    del tower.forward  # the wrapper that keeps it without a graph
+    loaded.model.enable_input_require_grads()  # as PEFT and transformers do for checkpointing
+    with pytest.raises(ModelError, match=r"model\.vision_tower: frozen, .* its output carries a graph"):
+        audit(loaded, applied)
+
+
+def test_audit_says_what_it_saw(loaded: LoadedModel) -> None:
+    applied = apply_policies(loaded.model, policies(projector=FULL))
+    found = audit_gradients(
+        loaded.model, applied, torch.optim.AdamW(parameter_groups(applied)), lambda: loss_of(loaded)
+    )
+    assert found.learning == {"vision": 0, "projector": 6, "language": 0}
+    assert found.norms["projector"] > 0
+    assert found.frozen == sum(1 for parameter in loaded.model.parameters() if not parameter.requires_grad)
+    assert found.without_graph == 1
+    assert "projector 6 tensors" in found.sentence()
+    assert all(parameter.grad is None for parameter in loaded.model.parameters())
 
 
 def test_audit_finds_a_parameter_without_gradient(loaded: LoadedModel) -> None:

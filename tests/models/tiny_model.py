@@ -21,14 +21,19 @@ SENTENCES = [
 ]
 
 
-def write_tiny_model(folder: Path, *, seed: int = 0, tie: bool = True) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+def tiny_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=SPECIAL, initial_alphabet=alphabet)
     tokenizer.train_from_iterator(SENTENCES, trainer)
+    return tokenizer
+
+
+def write_tiny_model(folder: Path, *, seed: int = 0, tie: bool = True) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(seed)
     model = InternVLForConditionalGeneration(_config(tokenizer, tie=tie))

@@ -13,6 +13,7 @@ from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
 from nameplate.errors import InputError, ModelError
+from nameplate.models import respondent
 from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.prompts import PROMPTS
 from nameplate.names import Registry, build_registry
@@ -117,7 +118,7 @@ def test_nothing_is_asked_twice(
         loaded.append(Path(folder).name)
         return load_model(folder, dtype=dtype)
 
-    monkeypatch.setattr(answers, "load_model", load)
+    monkeypatch.setattr(respondent, "load_model", load)
     assert score(trained, base) == first
     assert loaded == []
     # Another run with the same store asks only its own checkpoints, never the base again.
@@ -134,7 +135,7 @@ def test_interrupted_scoring_keeps_its_answers(
     run = copy_of(trained, tmp_path / "run")
     run.prediction_journal.unlink(missing_ok=True)
     calls: list[int] = []
-    original = answers.generate
+    original = respondent.generate
 
     def stop_at_fifth(
         loaded: LoadedModel, features: torch.Tensor, prompts: Sequence[str], *, max_new_tokens: int
@@ -145,10 +146,10 @@ def test_interrupted_scoring_keeps_its_answers(
                 raise KeyboardInterrupt
         return original(loaded, features, prompts, max_new_tokens=max_new_tokens)
 
-    monkeypatch.setattr(answers, "generate", stop_at_fifth)
+    monkeypatch.setattr(respondent, "generate", stop_at_fifth)
     with pytest.raises(KeyboardInterrupt):
         score(run, base)
-    monkeypatch.setattr(answers, "generate", original)
+    monkeypatch.setattr(respondent, "generate", original)
     assert score(run, base) == score(trained, base)
 
 
@@ -158,7 +159,8 @@ def test_loss_is_the_models_own_over_answer_tokens(trained: RunDirectory, base: 
     loaded = load_model(str(trained.checkpoints / "epoch-24"))
     total, tokens = 0.0, 0
     for row in (row for row in read_held_out(trained) if row.split == "test"):
-        pixels = torch.from_numpy(loaded.processor.pixels(trained.images.read(*row.image)))[None]
+        prepared = loaded.processor.prepare(trained.images.read(*row.image))
+        pixels = loaded.processor.batch([prepared]).merged()["pixel_values"]
         for prompt, answer in (("detail", row.caption), ("name", row.name)):
             encoded = loaded.processor.encode(PROMPTS[prompt], answer)  # type: ignore[index]  # both are prompt names
             labels = torch.tensor([encoded.labels])

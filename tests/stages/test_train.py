@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 from transformers import InternVLConfig
 
-from nameplate.errors import InputError, ModelError, TrainingError
+from nameplate.errors import InputError, TrainingError
 from nameplate.models import precision
+from nameplate.models.images import ImageCache
 from nameplate.models.load import load_model
-from nameplate.models.processing import Processor
+from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS
 from nameplate.progress import SilentProgress, TaskHandle
 from nameplate.recipe import ComponentPolicy, ModelSection, TrainSection
@@ -86,6 +88,11 @@ class StopAfter(SilentProgress):
         pass
 
 
+def _run_and_images(root: Path, base: Path) -> tuple[RunDirectory, ImageCache]:
+    run = write_tiny_run(root)
+    return run, ImageCache(run.images, load_processor(base))
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -106,7 +113,7 @@ def test_loss_falls_and_checkpoints_are_ordinary_folders(tmp_path: Path, base: P
     tail = [loss for epoch, loss in summary.losses if epoch > 4]
     assert min(tail) <= notes["train_loss"] <= max(tail)
     before, after = load_model(str(base)), load_model(str(last))
-    assert Processor.from_folder(last).fingerprint == before.processor.fingerprint
+    assert load_processor(last).fingerprint == before.processor.fingerprint
     changed = {
         name.split(".")[1]
         for (name, old), new in zip(before.model.named_parameters(), after.model.parameters(), strict=True)
@@ -205,7 +212,7 @@ def test_kept_features_give_the_losses_of_pixels(tmp_path: Path, base: Path, mon
 
 
 def test_epoch_plan_depends_on_seed_and_epoch_alone(tmp_path: Path, base: Path) -> None:
-    rows = read_training_rows(write_tiny_run(tmp_path), Processor.from_folder(base), PROMPTS, max_tokens=192)
+    rows = read_training_rows(*_run_and_images(tmp_path, base), PROMPTS, max_tokens=192)
 
     def plan(seed: int, share: float = 0.5) -> EpochPlan:
         return EpochPlan(rows, batch_size=5, micro_batch_size=2, name_question_share=share, seed=seed)
@@ -233,14 +240,14 @@ def test_empty_training_split_is_refused(tmp_path: Path, base: Path) -> None:
         train(write_tiny_run(tmp_path, train=0), base, section())
 
 
-def test_policy_that_trains_nothing_is_refused(tmp_path: Path, base: Path) -> None:
-    with pytest.raises(ModelError, match="every component is frozen"):
-        train(write_tiny_run(tmp_path), base, section(vision=FROZEN, projector=FROZEN))
+def test_policy_that_trains_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="every one is frozen"):
+        section(vision=FROZEN, projector=FROZEN)
 
 
 def test_caption_longer_than_the_model_reads_is_refused(tmp_path: Path, base: Path) -> None:
     with pytest.raises(TrainingError, match=r"row train-0: 12 examples are longer than the model's 30 tokens"):
-        read_training_rows(write_tiny_run(tmp_path), Processor.from_folder(base), PROMPTS, max_tokens=30)
+        read_training_rows(*_run_and_images(tmp_path, base), PROMPTS, max_tokens=30)
 
 
 def test_loss_that_is_no_number_stops_before_a_checkpoint(

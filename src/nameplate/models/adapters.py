@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
+from nameplate.models.quantise import original_weight
 from nameplate.recipe import ComponentPolicy
 
 ADAPTER = "default"
@@ -59,7 +60,7 @@ def adapter_parameters(model: nn.Module) -> dict[int, nn.Parameter]:
 
 
 def plain_state_dict(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The model's weights with every adapter added in, under the names of a model that never had one.
+    """The model's weights with every adapter added in and nothing quantised, under the names of a plain model.
 
     The sum goes into a copy: merging in place and back would change the weights a little each time.
     """
@@ -73,7 +74,17 @@ def plain_state_dict(model: PreTrainedModel) -> dict[str, torch.Tensor]:
         state[f"{path}.weight"] = base.weight.detach() + delta.detach()
         if base.bias is not None:
             state[f"{path}.bias"] = base.bias.detach()
+    _restore_quantised(model, state)
     return state
+
+
+def _restore_quantised(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    for path, module in model.named_modules():
+        weight = original_weight(module)
+        if weight is not None:
+            for key in [key for key in state if key.startswith(f"{path}.") and key != f"{path}.bias"]:
+                del state[key]
+            state[f"{path}.weight"] = weight
 
 
 def save_adapter(model: PreTrainedModel, config: LoraConfig, folder: Path, *, base: str) -> None:

@@ -14,12 +14,19 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from nameplate.models.processing import IGNORED, Encoded
 
 Batch = dict[str, torch.Tensor]
-"""`input_ids`, `labels` (B, T); `positions`, `targets` (K,); `pixel_values` or `image_features`.
+"""`input_ids`, `labels` (B, T); `positions`, `targets` (K,); the model's image arguments, or `image_features`.
 
 `positions` are places in the flattened batch whose next token carries loss, `targets` those tokens; both end in padding
 whose target is `IGNORED`.
 """
 
+
+FEATURES: Final = "image_features"
+"""Projected features of images, instead of their pixels."""
+PROJECTOR_INPUTS: Final = "projector_inputs"
+"""What the projector reads, kept from before."""
+
+_OURS: Final = ("input_ids", "labels", "positions", "targets", "rows", PROJECTOR_INPUTS)
 
 LENGTH_STEP: Final = 8
 PLACES_STEP: Final = 128
@@ -44,15 +51,30 @@ def collate(encoded: Sequence[Encoded], pad_id: int) -> Batch:
     targets = torch.full((num_places,), IGNORED, dtype=torch.long)
     positions[: len(rows)] = rows * longest + columns
     targets[: len(rows)] = labels[rows, columns + 1]
-    return {"input_ids": input_ids, "labels": labels, "positions": positions, "targets": targets}
+    batch = {"input_ids": input_ids, "labels": labels, "positions": positions, "targets": targets}
+    return batch | pad_kinds(encoded, longest)
+
+
+def pad_kinds(encoded: Sequence[Encoded], length: int, *, left: bool = False) -> Batch:
+    """What a family wants to know of every token, (B, length) each, zero where there is none."""
+    padded: Batch = {}
+    for name in dict.fromkeys(name for example in encoded for name in example.kinds):
+        rows = [example.kinds[name] for example in encoded]
+        zeros = [[0] * (length - len(row)) for row in rows]
+        padded[name] = torch.tensor(
+            [[*pad, *row] if left else [*row, *pad] for row, pad in zip(rows, zeros, strict=True)]
+        )
+    return padded
 
 
 def image_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """The model's image arguments: pixels, or features that were computed before."""
-    if "pixel_values" in batch:
-        return {"pixel_values": batch["pixel_values"]}
-    # A fresh dictionary each time: the model writes into it.
-    return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=batch["image_features"])}}
+    """The model's arguments beside the text: pixels and what belongs to them, or features that were computed before."""
+    inputs: dict[str, Any] = {name: tensor for name, tensor in batch.items() if name not in _OURS}
+    features = inputs.pop(FEATURES, None)
+    if features is not None:
+        # A fresh dictionary each time: the model writes into it.
+        inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
+    return inputs
 
 
 def loss_sum(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -61,11 +83,22 @@ def loss_sum(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch
     Logits are computed only at `positions`. (`logits_to_keep` with a mask does the same, but not in every version of
     transformers that we allow.)
     """
+    logits = answer_logits(model, batch)
+    return functional.cross_entropy(logits.float(), batch["targets"], ignore_index=IGNORED, reduction="sum")
+
+
+def answer_logits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Logits at `positions` alone, (K, vocabulary)."""
     output = model.base_model(input_ids=batch["input_ids"], use_cache=False, **image_inputs(batch))
+    if model.base_model is model:
+        # A family without a body of its own gives logits for every token.
+        whole: torch.Tensor = output.logits
+        return whole.flatten(0, 1).index_select(0, batch["positions"])
     hidden = output.last_hidden_state.flatten(0, 1).index_select(0, batch["positions"])
     foreign: Any = model
     head: nn.Module = foreign.get_output_embeddings()
-    return functional.cross_entropy(head(hidden).float(), batch["targets"], ignore_index=IGNORED, reduction="sum")
+    logits: torch.Tensor = head(hidden)
+    return logits
 
 
 def num_answer_tokens(encoded: Sequence[Encoded]) -> int:

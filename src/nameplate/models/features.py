@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 from transformers import InternVLForConditionalGeneration, PreTrainedModel
 
+from nameplate.models.batches import FEATURES
+from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.precision import autocast
 
@@ -15,13 +18,17 @@ DEFAULT_BUDGET = 2 << 30
 """Most bytes of projector inputs kept in memory."""
 
 
-def vision_features(model: PreTrainedModel, pixels: torch.Tensor) -> torch.Tensor:
-    """Projected features of images, (num_images, num_image_tokens, hidden), without gradient."""
-    assert isinstance(model, InternVLForConditionalGeneration)
+def vision_features(model: PreTrainedModel, images: ImageBatch) -> ImageBatch:
+    """Images as projected features, (num_tiles, num_image_tokens, hidden) each, without gradient.
+
+    Other families than InternVL are given back their images: their features have no common form.
+    """
+    if not isinstance(model, InternVLForConditionalGeneration):
+        return images
     with torch.no_grad():
-        output = model.get_image_features(pixel_values=pixels.to(model.device), return_dict=True)
+        output = model.get_image_features(pixel_values=_pixels(model, images), return_dict=True)
     assert isinstance(output.pooler_output, torch.Tensor)
-    return output.pooler_output
+    return ImageBatch(images.sizes, tuple({FEATURES: part} for part in _by_image(output.pooler_output, images)))
 
 
 def projector_of(model: PreTrainedModel) -> nn.Module:
@@ -31,16 +38,29 @@ def projector_of(model: PreTrainedModel) -> nn.Module:
     return projector
 
 
-def projector_inputs(model: PreTrainedModel, pixels: torch.Tensor) -> torch.Tensor:
-    """What the projector reads, (num_images, num_image_tokens, width), without gradient."""
+def has_prefix(model: PreTrainedModel) -> bool:
+    """Whether what the projector reads can be kept: only InternVL's is one tensor that nothing else goes with."""
+    return isinstance(model, InternVLForConditionalGeneration)
+
+
+def projector_inputs(model: PreTrainedModel, images: ImageBatch) -> list[torch.Tensor]:
+    """What the projector reads of each image, (num_tiles, num_image_tokens, width), without gradient."""
     caught: list[torch.Tensor] = []
     hook = projector_of(model).register_forward_pre_hook(lambda _, arguments: caught.append(arguments[0]))
     try:
-        vision_features(model, pixels)
+        vision_features(model, images)
     finally:
         hook.remove()
     assert len(caught) == 1, f"the projector ran {len(caught)} times for one batch of images"
-    return caught[0]
+    return _by_image(caught[0], images)
+
+
+def num_patches(model: PreTrainedModel) -> int:
+    """The longest sequence that the vision tower attends over; of other families than InternVL unknown, so long."""
+    if not isinstance(model, InternVLForConditionalGeneration):
+        return sys.maxsize
+    config = model.config
+    return round(config.image_seq_length / config.downsample_ratio**2) + 1
 
 
 class FrozenPrefix:
@@ -71,9 +91,17 @@ class FrozenPrefix:
             advance(len(part))
 
     def inputs(self, keys: Sequence[ImageKey]) -> torch.Tensor:
-        """Kept projector inputs, (num_images, num_image_tokens, width)."""
-        return torch.stack([self._kept[key.sha256] for key in keys])
+        """Kept projector inputs, (num_tiles, num_image_tokens, width), images one after another."""
+        return torch.cat([self._kept[key.sha256] for key in keys])
 
-    def _compute(self, keys: Sequence[ImageKey]) -> torch.Tensor:
+    def _compute(self, keys: Sequence[ImageKey]) -> list[torch.Tensor]:
         with autocast(self.model.device):
-            return projector_inputs(self.model, self.images.pixels(keys)).cpu()
+            return [inputs.cpu() for inputs in projector_inputs(self.model, self.images.batch(keys))]
+
+
+def _pixels(model: PreTrainedModel, images: ImageBatch) -> torch.Tensor:
+    return images.merged()["pixel_values"].to(model.device)
+
+
+def _by_image(tiles: torch.Tensor, images: ImageBatch) -> list[torch.Tensor]:
+    return list(torch.split(tiles, [len(inputs["pixel_values"]) for inputs in images.inputs]))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-
 from nameplate.errors import InputError
-from nameplate.models.processing import Processor, Thumbnail
+from nameplate.models.imagebatch import ImageBatch, PreparedImage
+from nameplate.models.pictures import read_size
+from nameplate.models.processing import Processor
+from nameplate.models.tiling import ImageSize
 from nameplate.store.images import ImageStore
 
 DEFAULT_BUDGET = 2 << 30
-"""Most bytes of thumbnails kept in memory."""
+"""Most bytes of prepared images kept in memory."""
 
 
 class ImageKey(NamedTuple):
@@ -23,11 +24,11 @@ class ImageKey(NamedTuple):
 
 
 class ImageCache:
-    """Thumbnails by content. Within its budget no image is decoded twice; beyond it, each time anew.
+    """Prepared images by content. Within its budget no image is decoded twice; beyond it, each time anew.
 
     Args:
         store: where the files are.
-        processor: decides the size.
+        processor: decides what is made of them.
         max_bytes: the budget.
     """
 
@@ -36,10 +37,10 @@ class ImageCache:
         self.processor = processor
         self.num_decoded = 0
         self._room = max_bytes
-        self._kept: dict[str, Thumbnail] = {}
+        self._kept: dict[str, PreparedImage] = {}
 
-    def thumbnail(self, key: ImageKey) -> Thumbnail:
-        """One image, (S, S, 3) uint8.
+    def prepared(self, key: ImageKey) -> PreparedImage:
+        """One image.
 
         Raises:
             InputError: the store has no such image, or it cannot be decoded.
@@ -47,19 +48,48 @@ class ImageCache:
         kept = self._kept.get(key.sha256)
         if kept is not None:
             return kept
-        path = self.store.path(key.sha256, key.ext)
+        data = self._read(key)
         try:
-            thumbnail = self.processor.thumbnail(self.store.read(key.sha256, key.ext))
-        except FileNotFoundError:
-            raise InputError(str(path), found="missing", fix="run fetch again") from None
+            image = self.processor.prepare(data)
         except InputError as error:
-            raise InputError(str(path), found=error.found, fix=error.fix) from None
+            raise self._blaming(key, error) from None
         self.num_decoded += 1
-        if thumbnail.nbytes <= self._room:
-            self._room -= thumbnail.nbytes
-            self._kept[key.sha256] = thumbnail
-        return thumbnail
+        if image.num_bytes <= self._room:
+            self._room -= image.num_bytes
+            self._kept[key.sha256] = image
+        return image
 
-    def pixels(self, keys: Sequence[ImageKey]) -> torch.Tensor:
-        """Images as a model reads them, (num_images, 3, S, S) float32."""
-        return self.processor.normalise([self.thumbnail(key) for key in keys])
+    def batch(self, keys: Sequence[ImageKey]) -> ImageBatch:
+        """Images as a model reads them."""
+        return self.processor.batch([self.prepared(key) for key in keys])
+
+    def sizes(self, keys: Sequence[ImageKey]) -> list[ImageSize | None]:
+        """What `Processor.encode` needs to know of images; none where it needs nothing, so that no file is read."""
+        if not self.processor.by_size:
+            return [None] * len(keys)
+        return [self.size(key) for key in keys]
+
+    def size(self, key: ImageKey) -> ImageSize:
+        """Sides of the upright image, from its header.
+
+        Raises:
+            InputError: the store has no such image, or it cannot be read.
+        """
+        kept = self._kept.get(key.sha256)
+        if kept is not None:
+            return kept.size
+        data = self._read(key)
+        try:
+            return read_size(data)
+        except InputError as error:
+            raise self._blaming(key, error) from None
+
+    def _read(self, key: ImageKey) -> bytes:
+        try:
+            return self.store.read(key.sha256, key.ext)
+        except FileNotFoundError:
+            path = self.store.path(key.sha256, key.ext)
+            raise InputError(str(path), found="missing", fix="run fetch again") from None
+
+    def _blaming(self, key: ImageKey, error: InputError) -> InputError:
+        return InputError(str(self.store.path(key.sha256, key.ext)), found=error.found, fix=error.fix)

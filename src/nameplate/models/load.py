@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForImageTextToText, PreTrainedModel
-from transformers.utils.logging import disable_progress_bar
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import logging
 
 from nameplate.errors import ModelError
 from nameplate.models.components import check_family
-from nameplate.models.locate import find_model, first_line, weights_fingerprint
+from nameplate.models.internvl.config import is_original
+from nameplate.models.internvl.folder import load_original, tied_by_evidence
+from nameplate.models.locate import find_model, first_line, read_config, weights_fingerprint
 from nameplate.models.processing import Processor
+from nameplate.models.processors import load_processor
+from nameplate.models.weights import WeightFiles, refuse
 
 
 class LoadedModel(NamedTuple):
@@ -28,59 +39,107 @@ class LoadedModel(NamedTuple):
     """Of its weights: SHA-256 over the safetensors files."""
 
 
-def load_model(base: str, *, dtype: torch.dtype = torch.float32, max_tiles: int = 1) -> LoadedModel:
-    """Load a model on the CPU, in eval mode.
+def load_model(base: str, *, dtype: torch.dtype = torch.float32, max_tiles: int | None = None) -> LoadedModel:
+    """Load a model on the CPU, in eval mode: any native one, or InternVL in its original layout.
 
     Args:
         base: "starter", a local folder, or a Hub id.
         dtype: number format of the weights.
-        max_tiles: most image tiles per image.
+        max_tiles: most image tiles per image; none: as the folder says.
 
     Raises:
-        ModelError: missing, unreachable, of an unknown family, or with weights that do not fit its configuration.
+        ModelError: missing, unreachable, of an unknown family, in need of its own code, or with weights that do not
+            fit its configuration or are no numbers.
     """
     folder = find_model(base)
-    check_family(_config_of(folder).get("model_type"), where=str(folder))
-    processor = Processor.from_folder(folder, max_tiles=max_tiles)
-    # With output_loading_info it returns a pair, which its annotation does not say.
-    reader: Any = AutoModelForImageTextToText
-    # Progress is shown by us alone.
-    quiet: Callable[[], None] = disable_progress_bar
-    quiet()
-    model: PreTrainedModel
-    try:
-        model, info = reader.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(str(folder), found=f"cannot be loaded ({first_line(error)})") from error
-    if info["missing_keys"] or info["mismatched_keys"]:
-        lacking = sorted(str(key) for key in (info["missing_keys"] or info["mismatched_keys"]))
-        raise ModelError(
-            str(folder),
-            found=f"{len(lacking)} weights are missing or of the wrong shape, first {lacking[0]}",
-            fix="give a whole checkpoint",
-        )
-    model.train(False)
+    tree = read_config(folder)
+    if not is_original(tree):
+        _check_native(tree, folder)
+    processor = load_processor(folder, max_tiles=max_tiles)
+    files = WeightFiles(folder)
+    # Quantised weights are no numbers to train or to save; this says so before anything is read.
+    files.dtype()
+    with _silent_transformers():
+        model = _load(files, tree, processor, dtype)
     return LoadedModel(model, processor, folder, weights_fingerprint(folder))
 
 
+def _load(files: WeightFiles, tree: dict[str, Any], processor: Processor, dtype: torch.dtype) -> PreTrainedModel:
+    model: PreTrainedModel
+    if is_original(tree):
+        model = load_original(files, tree, image_token_id=processor.image_token_id, dtype=dtype)
+        # The original's own is empty, and its language model's end of text is not the end of a turn.
+        configure: Callable[..., GenerationConfig] = GenerationConfig
+        model.generation_config = configure(eos_token_id=processor.end_id, pad_token_id=processor.pad_id)
+    else:
+        files.check_finite()
+        model = _load_native(files, dtype)
+    return model
+
+
 def stored_dtype(folder: Path) -> torch.dtype:
-    """Number format that a folder's weights are written in, from its configuration."""
-    tree = _config_of(folder)
-    name = str(tree.get("dtype") or tree.get("torch_dtype") or "float32")
-    known = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
-    if name not in known:
-        raise ModelError(f"{folder / 'config.json'}: dtype", found=name, expected="one of " + ", ".join(known))
-    return known[name]
+    """Number format that a folder's weights are stored in, by the files themselves."""
+    return WeightFiles(folder).dtype()
 
 
-def _config_of(folder: Path) -> dict[str, object]:
-    path = folder / "config.json"
+@contextmanager
+def _silent_transformers() -> Iterator[None]:
+    """Progress is shown by us alone, and what is wrong with weights is said once, by our error."""
+    library: Any = logging
+    library.disable_progress_bar()
+    before = library.get_verbosity()
+    library.set_verbosity_error()
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(str(path), found=f"cannot be read ({first_line(error)})") from None
-    if not isinstance(tree, dict):
-        raise ModelError(str(path), found="not a mapping", expected="a model's configuration")
-    return tree
+        yield
+    finally:
+        library.set_verbosity(before)
+
+
+def _check_native(tree: dict[str, Any], folder: Path) -> None:
+    model_type = tree.get("model_type")
+    foreign = str((tree.get("auto_map") or {}).get("AutoConfig", ""))
+    if foreign and model_type not in CONFIG_MAPPING:
+        raise ModelError(
+            str(folder),
+            found=f"a model of the type {model_type!r}, which only its own code ({foreign}) can build",
+            expected="a type that transformers has, or InternVL's original layout",
+            fix="code from checkpoints is never run; use the model's -hf version",
+        )
+    check_family(model_type, where=str(folder))
+
+
+def _load_native(files: WeightFiles, dtype: torch.dtype) -> PreTrainedModel:
+    folder = files.folder
+    # With output_loading_info it returns a pair, which its annotation does not say.
+    reader: Any = AutoModelForImageTextToText
+    model: PreTrainedModel
+    try:
+        model, info = reader.from_pretrained(
+            folder,
+            config=_native_config(files),
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            # Those of another shape are reported by name below.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(str(folder), found=f"cannot be loaded ({first_line(error)})") from error
+    refuse(info["missing_keys"], "is missing", where=folder, fix="give a whole checkpoint")
+    refuse([key[0] for key in info["mismatched_keys"]], "has another shape than its configuration says", where=folder)
+    refuse(info["unexpected_keys"], "is no weight of this model", where=folder)
+    model.train(False)
+    return model
+
+
+def _native_config(files: WeightFiles) -> PreTrainedConfig:
+    """The folder's own, with head and embeddings tied only where the weights are."""
+    config: PreTrainedConfig = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+    head = next((name for name in files.shapes if name.endswith("lm_head.weight")), None)
+    embeddings = next((name for name in files.shapes if name.endswith("embed_tokens.weight")), None)
+    said = getattr(config, "tie_word_embeddings", None)
+    if head and embeddings and said and not tied_by_evidence(files, head, embeddings, said=said):
+        config.tie_word_embeddings = False
+    return config

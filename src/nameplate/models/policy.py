@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from peft import LoraConfig
@@ -14,11 +14,13 @@ from transformers import PreTrainedModel
 from nameplate.errors import ModelError
 from nameplate.models.adapters import adapter_parameters, graft
 from nameplate.models.components import Component, Components, partition
-from nameplate.recipe import ComponentPolicy
+from nameplate.models.quantise import quantise_linears
+from nameplate.recipe import ComponentPolicy, LanguagePolicy, MemorySection, parse_range
 from nameplate.records import ComponentName
-from nameplate.summary import ComponentRow
 
 Policies = Mapping[ComponentName, ComponentPolicy]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class AppliedPolicies(NamedTuple):
@@ -28,6 +30,8 @@ class AppliedPolicies(NamedTuple):
     policies: Policies
     lora: LoraConfig | None
     """The adapters' configuration; none: no component has any."""
+    untouched: dict[str, nn.Module]
+    """The topmost frozen modules before anything that learns, by path: they run without a graph."""
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Every parameter that learns, by full name."""
@@ -40,122 +44,162 @@ class AppliedPolicies(NamedTuple):
 
 
 def apply_policies(
-    model: PreTrainedModel, policies: Policies, *, frozen_dtype: torch.dtype | None = None
+    model: PreTrainedModel,
+    policies: Policies,
+    *,
+    frozen_dtype: torch.dtype | None = None,
+    memory: MemorySection | None = None,
 ) -> AppliedPolicies:
-    """Freeze, thaw and graft; frozen parts stay in eval mode even when `model.train()` is called.
+    """Freeze, thaw, graft and quantise. Frozen parts stay in eval mode even when `model.train()` is called.
 
     Args:
-        model: changed in place; whatever learns becomes float32.
+        model: changed in place, on the device that it will train on.
         policies: one per component.
         frozen_dtype: number format of what does not learn; none: as it is.
+        memory: number format of what learns, and whether the frozen language model is quantised; none: float32, not.
 
     Raises:
         ModelError: nothing would learn, or a mode does not fit its component.
     """
+    memory = memory or MemorySection()
     components = partition(model)
+    for component in components.values():
+        _check_fit(component, policies[component.name])
     lora = _graft(model, components, policies)
     components = partition(model)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
     adapters = adapter_parameters(model)
-    for name, component in components.items():
-        for parameter in _learning(component, policies[name], adapters):
-            parameter.requires_grad_(True)
-    applied = AppliedPolicies(components, policies, lora)
-    if not applied.trainable():
+    learning = {id(each) for part in components.values() for each in _learning(part, policies[part.name], adapters)}
+    if not learning:
         raise ModelError("train", found="every component is frozen", fix="set the mode of one to full, lora or last")
     for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-        elif frozen_dtype is not None:
-            parameter.data = parameter.data.to(frozen_dtype)
-    for module in _topmost_frozen(model):
+        parameter.requires_grad_(id(parameter) in learning)
+        dtype = _DTYPES[memory.weights] if parameter.requires_grad else frozen_dtype
+        if dtype is not None:
+            parameter.data = parameter.data.to(dtype)
+    if memory.quantise is not None:
+        quantise_linears(model, components["language"].linears(), kind=memory.quantise)
+        components = partition(model)
+    untouched = _without_graph(components)
+    for _, module in _topmost_frozen("", model):
         _keep_in_eval(module)
-    return applied
+    return AppliedPolicies(components, policies, lora, untouched)
 
 
-def parameter_groups(applied: AppliedPolicies) -> list[dict[str, Any]]:
-    """Optimizer groups: per component its own rate, and no weight decay on vectors."""
-    groups: list[dict[str, Any]] = []
-    for name, component in applied.components.items():
-        policy = applied.policies[name]
-        learning = [parameter for parameter in component.parameters.values() if parameter.requires_grad]
-        for kind, decay in (("matrices", policy.weight_decay), ("vectors", 0.0)):
-            chosen = [parameter for parameter in learning if (parameter.ndim >= 2) == (kind == "matrices")]
-            if chosen:
-                groups.append({"params": chosen, "lr": policy.lr, "weight_decay": decay, "name": f"{name}.{kind}"})
-    return groups
+def _check_fit(component: Component, policy: ComponentPolicy) -> None:
+    where = f"train.{component.name}"
+    depth = len(component.layers)
+    if policy.mode in ("last", "layers") and not depth:
+        raise ModelError(f"{where}.mode", found=f"{policy.mode}, but it has no layers", expected="frozen, full or lora")
+    if policy.layer_decay != 1 and not depth:
+        raise ModelError(f"{where}.layer_decay", found="it has no layers", fix="leave it out")
+    if policy.mode == "last" and (policy.num_layers or 0) > depth:
+        raise ModelError(f"{where}.num_layers", found=str(policy.num_layers), expected=f"at most {depth}")
+    for text in policy.layers or ():
+        if parse_range(text)[1] >= depth:
+            raise ModelError(f"{where}.layers", found=text, expected=f"its layers, which are 0-{depth - 1}")
+    if isinstance(policy, LanguagePolicy):
+        _check_ends(component, policy)
 
 
-def component_rows(applied: AppliedPolicies) -> list[ComponentRow]:
-    """The table that says what learns: base parameters, trainable ones (adapters included), number of layers."""
-    rows = []
-    for name, component in applied.components.items():
-        policy = applied.policies[name]
-        parameters = component.parameters.values()
-        adapters = {id(parameter) for root in component.roots.values() for parameter in _adapters_of(root)}
-        rows.append(
-            ComponentRow(
-                component=name,
-                parameters=sum(parameter.numel() for parameter in parameters if id(parameter) not in adapters),
-                trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-                mode=policy.mode,
-                lr=None if policy.mode == "frozen" else policy.lr,
-                layers=len(component.layers),
-            )
+def _check_ends(component: Component, policy: LanguagePolicy) -> None:
+    states = {name: _end_learns(policy, name) for name in ("embeddings", "head")}
+    if component.embeddings & component.head and states["embeddings"] != states["head"]:
+        said = ", ".join(f"{name}: {'full' if learns else 'frozen'}" for name, learns in states.items())
+        raise ModelError(
+            "train.language", found=f"{said}, but in this model they are one matrix", fix="state both alike"
         )
-    return rows
 
 
-def _adapters_of(root: nn.Module) -> list[nn.Parameter]:
-    return list(adapter_parameters(root).values())
+def _end_learns(policy: ComponentPolicy, end: str) -> bool:
+    stated = getattr(policy, end, "by_mode")
+    return bool(stated == "full" or (stated == "by_mode" and policy.mode == "full"))
 
 
 def _graft(model: PreTrainedModel, components: Components, policies: Policies) -> LoraConfig | None:
     targets: dict[str, ComponentPolicy] = {}
     for name, component in components.items():
-        if policies[name].mode == "lora":
-            _need_layers(component, "lora")
-            targets.update(dict.fromkeys(component.linears(), policies[name]))
+        policy = policies[name]
+        if policy.mode == "lora":
+            targets.update(dict.fromkeys(_adapter_targets(component, policy), policy))
     return graft(model, targets) if targets else None
+
+
+def _adapter_targets(component: Component, policy: ComponentPolicy) -> list[str]:
+    linears = list(component.linears())
+    leaves = {path.rpartition(".")[2] for path in linears}
+    absent = sorted(set(policy.targets or ()) - leaves)
+    if absent or not linears:
+        raise ModelError(
+            f"train.{component.name}.targets",
+            found=", ".join(absent) or "it has no linear module",
+            expected=f"names of linear modules: {', '.join(sorted(leaves))}" if leaves else "frozen or full",
+        )
+    return [path for path in linears if policy.targets is None or path.rpartition(".")[2] in policy.targets]
 
 
 def _learning(
     component: Component, policy: ComponentPolicy, adapters: Mapping[int, nn.Parameter]
-) -> list[nn.Parameter]:
-    mine = list(component.parameters.values())
-    if policy.mode == "frozen":
-        return []
-    if policy.mode == "full":
-        return mine
-    if policy.mode == "lora":
-        return [parameter for parameter in mine if id(parameter) in adapters]
-    _need_layers(component, "last")
-    wanted = policy.num_layers or 0
-    if wanted > len(component.layers):
-        raise ModelError(
-            f"train.{component.name}.num_layers", found=str(wanted), expected=f"at most {len(component.layers)}"
-        )
-    return [parameter for layer in component.layers[-wanted:] for parameter in layer.parameters()]
+) -> Iterator[nn.Parameter]:
+    inside = {id(parameter) for layer in _chosen_layers(component, policy) for parameter in layer.parameters()}
+    for name, parameter in component.parameters.items():
+        if name in component.idle:
+            continue
+        if name in component.embeddings or name in component.head:
+            end = "embeddings" if name in component.embeddings else "head"
+            learns = _end_learns(policy, end)
+        elif policy.mode == "lora":
+            learns = id(parameter) in adapters
+        else:
+            learns = policy.mode == "full" or id(parameter) in inside
+        if learns:
+            yield parameter
 
 
-def _need_layers(component: Component, mode: str) -> None:
-    if not component.layers:
-        raise ModelError(
-            f"train.{component.name}.mode", found=f"{mode}, but it has no layers", expected="frozen or full"
-        )
+def _chosen_layers(component: Component, policy: ComponentPolicy) -> Iterable[nn.Module]:
+    if policy.mode == "last":
+        return component.layers[-(policy.num_layers or 0) :]
+    chosen: list[nn.Module] = []
+    for text in policy.layers or ():
+        first, last = parse_range(text)
+        chosen.extend(component.layers[first : last + 1])
+    return chosen
 
 
-def _topmost_frozen(module: nn.Module) -> Iterator[nn.Module]:
+def _without_graph(components: Components) -> dict[str, nn.Module]:
+    """Make what comes before every learning parameter run under `no_grad`; the modules by path.
+
+    Nothing there would ask for a graph, but libraries make the embeddings' outputs ask for one (PEFT and transformers
+    do, for checkpointing), and then a frozen tower keeps all its activations.
+    """
+    untouched: dict[str, nn.Module] = {}
+    for component in components.values():
+        if any(parameter.requires_grad for parameter in component.parameters.values()):
+            break
+        for path, root in component.roots.items():
+            untouched.update(_callable_parts(path, root))
+    for module in untouched.values():
+        module.forward = torch.no_grad()(module.forward)
+    return untouched
+
+
+def _callable_parts(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+        for name, child in module.named_children():
+            yield from _callable_parts(f"{path}.{name}", child)
+    else:
+        yield path, module
+
+
+def _topmost_frozen(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Modules all of whose parameters are frozen, not those inside one another. A lone dropout follows its parent."""
     parameters = list(module.parameters())
     if not parameters:
         return
     if not any(parameter.requires_grad for parameter in parameters):
-        yield module
+        yield path, module
         return
-    for child in module.children():
-        yield from _topmost_frozen(child)
+    for name, child in module.named_children():
+        yield from _topmost_frozen(f"{path}.{name}", child)
 
 
 def _keep_in_eval(module: nn.Module) -> None:

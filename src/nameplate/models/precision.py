@@ -8,6 +8,8 @@ from functools import cache
 import torch
 from transformers import PreTrainedModel
 
+from nameplate.errors import ModelError
+
 EAGER_TOKENS = 512
 """Up to so many tokens plain attention trains faster on a CPU than torch's fused one."""
 
@@ -22,6 +24,26 @@ def compute_dtype() -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     native = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return torch.bfloat16 if native is not None and native() else torch.float32
+
+
+def frozen_dtype(stored: torch.dtype, *, learning: torch.dtype) -> torch.dtype:
+    """Number format for weights that do not learn: bfloat16 only where that loses nothing.
+
+    Args:
+        stored: how the base is stored.
+        learning: what learning weights shall be.
+
+    Raises:
+        ModelError: learning weights shall be bfloat16 and the base is not, so that its frozen parts would be rounded.
+    """
+    if learning == torch.bfloat16 and stored != torch.bfloat16:
+        raise ModelError(
+            "train.memory.weights",
+            found=f"bfloat16, but the base is stored in {stored}, and its frozen parts would be rounded",
+            fix="set it to float32, or give a base that is stored in bfloat16",
+        )
+    short = stored == torch.bfloat16 and torch.bfloat16 in (compute_dtype(), learning)
+    return torch.bfloat16 if short else torch.float32
 
 
 def best_device() -> torch.device:

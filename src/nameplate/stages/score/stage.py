@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from nameplate.models.images import ImageCache
-from nameplate.models.processing import Processor
+from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS, Prompts
+from nameplate.models.respondent import Question
 from nameplate.names import Matcher, Registry, is_right
 from nameplate.progress import Progress, bar
-from nameplate.recipe import ModelSection, PromptName, ScoreSection
+from nameplate.recipe import ModelSection, ScoreSection
 from nameplate.records import SplitName
-from nameplate.stages.score.answers import Examinee, Question
+from nameplate.stages.score.answers import Examinee
 from nameplate.stages.score.metrics import compare, metrics_of, name_scores, select
 from nameplate.stages.score.results import Prediction, write_predictions, write_scores
 from nameplate.stages.score.subjects import (
@@ -49,14 +50,13 @@ def run_scoring(
     rows = read_held_out(run)
     subjects = find_subjects(model_section.base, run)
     # All checkpoints read images as the base does: training saves the base's processor with each.
-    processor = Processor.from_folder(subjects[0].folder, max_tiles=model_section.max_tiles)
+    processor = load_processor(subjects[0].folder, max_tiles=model_section.max_tiles)
     images = ImageCache(run.images, processor)
-    asked = tuple(dict.fromkeys((section.headline, *section.prompts)))
+    asked = {prompt: prompts[prompt] for prompt in (section.headline, *section.prompts)}
     matcher = Matcher(registry)
     predictions: dict[str, list[Prediction]] = {}
     losses: dict[str, dict[SplitName, float]] = {}
-    questions = [Question(row.image, prompt) for row in rows for prompt in asked]
-    total = len(subjects) * len(set(questions))
+    total = len(subjects) * len({row.image for row in rows}) * len(set(asked.values()))
     with Journal(run.prediction_journal) as journal, bar(progress, "score", total) as advance:
         for subject in subjects:
             examinee = Examinee(
@@ -81,17 +81,17 @@ def run_scoring(
 def _judge(
     examinee: Examinee,
     rows: Sequence[HeldOutRow],
-    asked: Sequence[PromptName],
+    asked: Prompts,
     matcher: Matcher,
     advance: Callable[[int], None],
 ) -> list[Prediction]:
-    questions = [Question(row.image, prompt) for row in rows for prompt in asked]
+    questions = [Question(row.image, text) for row in rows for text in asked.values()]
     answers = examinee.answers(questions, advance)
     subject = examinee.subject
     predictions = []
     for row in rows:
-        for prompt in asked:
-            answer = answers[Question(row.image, prompt)]
+        for prompt, text in asked.items():
+            answer = answers[Question(row.image, text)]
             judgement = matcher.judge(answer, row.name)
             predictions.append(
                 Prediction(

@@ -12,8 +12,8 @@ from torch.utils.data import Dataset, Sampler
 
 from nameplate.errors import InputError, TrainingError
 from nameplate.models.batches import num_answer_tokens
-from nameplate.models.images import ImageKey
-from nameplate.models.processing import Encoded, Processor
+from nameplate.models.images import ImageCache, ImageKey
+from nameplate.models.processing import Encoded
 from nameplate.models.prompts import Prompts
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.rundir import RunDirectory
@@ -47,8 +47,10 @@ class TrainingRows:
         return fingerprint(list(self.row_ids), [key.sha256 for key in self.images], texts)
 
 
-def read_training_rows(run: RunDirectory, processor: Processor, prompts: Prompts, *, max_tokens: int) -> TrainingRows:
+def read_training_rows(run: RunDirectory, images: ImageCache, prompts: Prompts, *, max_tokens: int) -> TrainingRows:
     """The rows of the split table that are to be trained on, in table order.
+
+    An example that is too long is refused, never cut: the cut could fall into its image.
 
     Raises:
         InputError: there are none.
@@ -60,8 +62,13 @@ def read_training_rows(run: RunDirectory, processor: Processor, prompts: Prompts
         raise InputError(
             str(run.folder("split")), found="no rows to train on", fix="lower split.min_per_name or give more listings"
         )
-    captions = tuple(processor.encode(prompts["detail"], row["caption"]) for row in rows)
-    questions = tuple(processor.encode(prompts["name"], row["name"]) for row in rows)
+    encode = images.processor.encode
+    keys = tuple(ImageKey(row["image_sha256"], row["image_ext"]) for row in rows)
+    sizes = images.sizes(keys)
+    captions = tuple(
+        encode(prompts["detail"], row["caption"], size=size) for row, size in zip(rows, sizes, strict=True)
+    )
+    questions = tuple(encode(prompts["name"], row["name"], size=size) for row, size in zip(rows, sizes, strict=True))
     too_long = [
         row["row_id"]
         for row, caption, question in zip(rows, captions, questions, strict=True)
@@ -71,11 +78,11 @@ def read_training_rows(run: RunDirectory, processor: Processor, prompts: Prompts
         raise TrainingError(
             f"row {too_long[0]}",
             found=f"{len(too_long)} examples are longer than the model's {max_tokens} tokens",
-            fix="lower clean.max_words",
+            fix="lower model.max_tiles or clean.max_words",
         )
     return TrainingRows(
         tuple(row["row_id"] for row in rows),
-        tuple(ImageKey(row["image_sha256"], row["image_ext"]) for row in rows),
+        keys,
         captions,
         questions,
     )

@@ -13,14 +13,17 @@ import torch
 from torch import nn
 from transformers import get_cosine_schedule_with_warmup, set_seed
 
-from nameplate.models.audit import audit_gradients
+from nameplate.models.audit import GradientAudit, audit_gradients
 from nameplate.models.checkpoint import remove_folder, save_checkpoint
-from nameplate.models.features import FrozenPrefix
+from nameplate.models.features import FrozenPrefix, has_prefix, num_patches
+from nameplate.models.groups import parameter_groups
 from nameplate.models.images import ImageCache
 from nameplate.models.load import LoadedModel, load_model, stored_dtype
-from nameplate.models.policy import AppliedPolicies, apply_policies, component_rows, parameter_groups
-from nameplate.models.precision import best_device, compute_dtype, set_training_attention
+from nameplate.models.parts import component_rows, row_sentence
+from nameplate.models.policy import AppliedPolicies, apply_policies
+from nameplate.models.precision import best_device, frozen_dtype, set_training_attention
 from nameplate.models.prompts import PROMPTS, Prompts
+from nameplate.models.recompute import recompute_layers
 from nameplate.progress import Progress, bar
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train import VERSION
@@ -43,6 +46,7 @@ class _Training:
     run: RunDirectory
     loaded: LoadedModel
     applied: AppliedPolicies
+    images: ImageCache
     rows: TrainingRows
     plan: EpochPlan
     optimizer: torch.optim.Optimizer
@@ -98,14 +102,13 @@ def _build(section: TrainSection, model_section: ModelSection, run: RunDirectory
     module: nn.Module = loaded.model
     module.to(best_device())
     max_tokens = int(loaded.model.config.get_text_config().max_position_embeddings)
-    rows = read_training_rows(run, loaded.processor, prompts, max_tokens=max_tokens)
-    patches = 4 * loaded.processor.contract.num_image_tokens + 1
+    images = ImageCache(run.images, loaded.processor)
+    rows = read_training_rows(run, images, prompts, max_tokens=max_tokens)
+    patches = num_patches(loaded.model)
     longest = max(len(example.input_ids) for example in (*rows.captions, *rows.questions))
     set_training_attention(loaded.model, longest=max(patches, longest))
     set_seed(section.seed)
-    # Frozen weights are kept in bfloat16 only where that loses nothing.
-    exact = stored_dtype(loaded.folder) == compute_dtype()
-    applied = apply_policies(loaded.model, section.policies(), frozen_dtype=compute_dtype() if exact else torch.float32)
+    applied = _apply(section, loaded)
     plan = EpochPlan(
         rows,
         batch_size=section.batch_size,
@@ -115,7 +118,15 @@ def _build(section: TrainSection, model_section: ModelSection, run: RunDirectory
     )
     optimizer = torch.optim.AdamW(parameter_groups(applied), fused=True)
     identity = fingerprint(VERSION, section, loaded.fingerprint, loaded.processor.fingerprint, rows.fingerprint)
-    return _Training(section, model_section.base, run, loaded, applied, rows, plan, optimizer, identity)
+    return _Training(section, model_section.base, run, loaded, applied, images, rows, plan, optimizer, identity)
+
+
+def _apply(section: TrainSection, loaded: LoadedModel) -> AppliedPolicies:
+    dtype = frozen_dtype(stored_dtype(loaded.folder), learning=getattr(torch, section.memory.weights))
+    applied = apply_policies(loaded.model, section.policies(), frozen_dtype=dtype, memory=section.memory)
+    if section.memory.checkpointing:
+        recompute_layers(applied)
+    return applied
 
 
 def _clear(training: _Training) -> None:
@@ -126,11 +137,12 @@ def _clear(training: _Training) -> None:
 
 
 def _train(training: _Training, start: Position, progress: Progress) -> Position:
-    section, plan = training.section, training.plan
-    images = ImageCache(training.run.images, training.loaded.processor)
+    section, plan, images = training.section, training.plan, training.images
     collator = Collator(images, _frozen_prefix(training, images, progress))
+    for row in component_rows(training.applied):
+        progress.note(f"train: {row_sentence(row)}")
     if start.epoch == 0:
-        _audit(training, images)
+        progress.note(f"train: {_audit(training, images).sentence()}")
     log = LossLog(training.rows.row_ids, steps_per_epoch=plan.steps_per_epoch, logged=start.losses)
     keeper = _Keeper(training, start, log, time.monotonic())
     remaining = section.epochs - start.epoch
@@ -204,7 +216,8 @@ class _Keeper:
 
 def _frozen_prefix(training: _Training, images: ImageCache, progress: Progress) -> FrozenPrefix | None:
     """Projector inputs of all images, when the tower cannot change and there are epochs enough to gain by it."""
-    if training.section.vision.mode != "frozen" or training.section.epochs == 1:
+    frozen = training.section.vision.mode == "frozen"
+    if not frozen or training.section.epochs == 1 or not has_prefix(training.loaded.model):
         return None
     keys = list(dict.fromkeys(training.rows.images))
     prefix = FrozenPrefix(training.loaded.model, images)
@@ -216,13 +229,13 @@ def _frozen_prefix(training: _Training, images: ImageCache, progress: Progress) 
     return prefix
 
 
-def _audit(training: _Training, images: ImageCache) -> None:
+def _audit(training: _Training, images: ImageCache) -> GradientAudit:
     dataset = ExampleDataset(training.rows)
     first = [dataset[index] for index in training.plan.examples(0)[: min(4, training.section.micro_batch_size)]]
     model = training.loaded.model
     batch = {name: tensor.to(model.device) for name, tensor in Collator(images, None)(first).items()}
     model.train()
-    audit_gradients(model, training.applied, training.optimizer, partial(batch_loss, model, batch))
+    return audit_gradients(model, training.applied, training.optimizer, partial(batch_loss, model, batch))
 
 
 def _schedule(training: _Training, done_steps: int) -> torch.optim.lr_scheduler.LRScheduler:

@@ -19,7 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from nameplate.models.batches import Batch, collate, loss_sum
+from nameplate.models.batches import FEATURES, PROJECTOR_INPUTS, Batch, collate, loss_sum
 from nameplate.models.features import FrozenPrefix, projector_of
 from nameplate.models.images import ImageCache
 from nameplate.models.precision import autocast
@@ -43,18 +43,18 @@ class Collator:
         batch["rows"] = torch.tensor([example.row for example in examples])
         keys = [example.image for example in examples]
         if self.prefix is None:
-            batch["pixel_values"] = self.images.pixels(keys)
+            batch |= self.images.batch(keys).merged()
         else:
-            batch["projector_inputs"] = self.prefix.inputs(keys)
+            batch[PROJECTOR_INPUTS] = self.prefix.inputs(keys)
         return batch
 
 
 def batch_loss(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """Summed loss of one micro-batch; kept projector inputs go through the projector, which may learn."""
     with autocast(batch["input_ids"].device):
-        if "projector_inputs" in batch:
-            features = projector_of(model)(batch["projector_inputs"])
-            batch = {**batch, "image_features": features}
+        if PROJECTOR_INPUTS in batch:
+            features = projector_of(model)(batch[PROJECTOR_INPUTS])
+            batch = {**batch, FEATURES: features}
         return loss_sum(model, batch)
 
 

@@ -1,0 +1,125 @@
+"""Training under other policies than whole components: what is shown, formats, recomputation, quantised parts."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tests.models.tiny_model import write_tiny_model
+from tests.models.tiny_run import write_tiny_run
+from transformers import AutoModelForImageTextToText
+
+from nameplate.errors import ModelError
+from nameplate.models.load import load_model
+from nameplate.models.parts import row_sentence
+from nameplate.progress import SilentProgress
+from nameplate.recipe import ModelSection, TrainSection
+from nameplate.stages.train import run_training
+from nameplate.store.rundir import RunDirectory
+from nameplate.summary import TrainSummary
+
+
+class Notes(SilentProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny products are slower on two threads, and far slower on two busy ones."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="module")
+def short_base(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
+    """The same in bfloat16."""
+    folder = write_tiny_model(tmp_path_factory.mktemp("short") / "base")
+    AutoModelForImageTextToText.from_pretrained(base, dtype=torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def train(run: RunDirectory, base: Path, notes: Notes | None = None, **section: object) -> TrainSummary:
+    values = {"epochs": 2, "checkpoint_every_epochs": 2, "batch_size": 4, "micro_batch_size": 2} | section
+    return run_training(
+        TrainSection.model_validate(values),
+        model_section=ModelSection(base=str(base)),
+        run=run,
+        progress=notes or SilentProgress(),
+    )
+
+
+def changed_parts(base: Path, run: RunDirectory) -> set[str]:
+    before, after = load_model(str(base)), load_model(str(run.checkpoints / "epoch-02"))
+    pairs = zip(before.model.named_parameters(), after.model.parameters(), strict=True)
+    return {".".join(name.split(".")[1:3]) for (name, old), new in pairs if not torch.equal(old, new)}
+
+
+def test_table_and_audit_are_shown_before_the_first_step(tmp_path: Path, base: Path) -> None:
+    notes = Notes()
+    summary = train(write_tiny_run(tmp_path), base, notes, preset="frozen-language")
+    table = [f"train: {row_sentence(row)}" for row in summary.components]
+    assert notes.said[:3] == table
+    assert notes.said[3].startswith("train: gradient audit passed on one batch: vision ")
+
+
+def test_rates_that_fall_and_some_layers_train_and_resume_state_fits(tmp_path: Path, base: Path) -> None:
+    run = write_tiny_run(tmp_path)
+    train(
+        run,
+        base,
+        vision={"mode": "full", "lr": 1e-2, "layer_decay": 0.5},
+        projector={"mode": "frozen"},
+        language={"mode": "layers", "layers": ["0"], "lr": 1e-2},
+    )
+    assert changed_parts(base, run) == {
+        "vision_tower.embeddings",
+        "vision_tower.encoder",
+        "language_model.layers",
+    }
+    assert (run.folder("train") / "resume" / "state.safetensors").exists()
+
+
+@pytest.mark.parametrize("vision", ["full", "frozen"])
+def test_recomputing_changes_no_loss(tmp_path: Path, base: Path, vision: str) -> None:
+    policies = {"vision": {"mode": vision, "lr": 1e-3}, "language": {"mode": "lora", "lr": 1e-2, "rank": 4}}
+    kept = train(write_tiny_run(tmp_path / "kept"), base, **policies)
+    again = train(write_tiny_run(tmp_path / "again"), base, memory={"checkpointing": True}, **policies)
+    assert again.losses == kept.losses
+
+
+def test_what_learns_in_bfloat16_trains_and_frozen_parts_stay(tmp_path: Path, short_base: Path) -> None:
+    run = write_tiny_run(tmp_path)
+    learning = {"mode": "full", "lr": 1e-2}
+    summary = train(
+        run, short_base, vision={"mode": "frozen"}, projector=learning, memory={"weights": "bfloat16"}, epochs=2
+    )
+    assert [row.dtype for row in summary.components] == ["bfloat16"] * 3
+    assert {part.split(".")[0] for part in changed_parts(short_base, run)} == {"multi_modal_projector"}
+
+
+def test_bfloat16_is_refused_where_it_would_round_frozen_parts(tmp_path: Path, base: Path) -> None:
+    with pytest.raises(ModelError, match=r"train\.memory\.weights: bfloat16, but the base is stored in torch\.float32"):
+        train(write_tiny_run(tmp_path), base, memory={"weights": "bfloat16"})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+def test_checkpoint_of_a_quantised_training_holds_the_language_model_as_it_was(tmp_path: Path, base: Path) -> None:
+    run = write_tiny_run(tmp_path)
+    train(run, base, preset="frozen-language", memory={"quantise": "nf4"})
+    assert {part.split(".")[0] for part in changed_parts(base, run)} == {"vision_tower", "multi_modal_projector"}
