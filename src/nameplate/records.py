@@ -80,9 +80,10 @@ class ImageChange(StrEnum):
 
 
 class CaptionReason(StrEnum):
-    """Why the teacher gave no text at all for a row."""
+    """Why the teacher gave no usable text for a row."""
 
     NO_ANSWER = "no_answer"
+    BAD_FORMAT = "bad_format"
 
 
 class CleanReason(StrEnum):
@@ -181,11 +182,15 @@ CAPTION_FIELDS = [
     pa.field("caption_raw", _text),
     pa.field("finish_reason", _text),
     pa.field("teacher_model", _text),
+    pa.field("teacher_template", _text),
     pa.field("request_key", _text),
     pa.field("teacher_attempts", pa.int32()),
     pa.field("first_problem", _text),
+    pa.field("qa_pairs", pa.list_(pa.struct([("question", _text), ("answer", _text)]))),
 ]
-"""Appended by `caption`: the last answer as the teacher gave it. `first_problem` says what was wrong with the first."""
+"""Appended by `caption`: the last answer as the teacher gave it. `first_problem` says what was wrong with the first.
+`teacher_template` is the question's id and version. Where pairs of questions and answers were asked for, they are in
+`qa_pairs`, less those whose question says the name, and `caption_raw` is their answers as one text."""
 
 CLEAN_FIELDS = [
     pa.field("caption", _text),

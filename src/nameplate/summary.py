@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nameplate import __version__
 from nameplate.records import ComponentName, SplitName, StageName
@@ -15,6 +15,9 @@ Outcome = Literal["better", "worse", "tie"]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Kind = TypeVar("_Kind", bound=_Frozen)
 
 
 class Proportion(_Frozen):
@@ -97,7 +100,18 @@ class ComponentRow(_Frozen):
     trainable: int
     mode: str
     lr: float | None
+    """Highest peak learning rate; none: nothing learns."""
     layers: int
+    lowest_lr: float | None = None
+    """Lowest peak learning rate: less than `lr` where rates fall by layer."""
+    rank: int | None = None
+    """Rank of its adapters; none: it has none."""
+    dtype: str = ""
+    """Number formats of its base parameters, most of them first."""
+    idle: int = 0
+    """Parameters that no answer depends on."""
+    ends: str = ""
+    """What embeddings and head do, where it has any."""
 
 
 class ScoreSummary(_Frozen):
@@ -192,6 +206,82 @@ class FetchSummary(_Frozen):
     """Names without any live image."""
     names: list[NameImages]
     """Smallest live share first, at most 20, none with less than 10 rows where others have them."""
+
+
+class CaptionSummary(_Frozen):
+    """Details of `caption`: how the teacher's answers were, and what they cost, over all runs that added to its rows.
+
+    Counts are of different questions where nothing else is said: rows that share image and question share answers.
+    """
+
+    requests: int
+    """Requests of this run directory's finished shards, tries that got no answer included."""
+    answers: int
+    questions: int
+    """Those with an answer."""
+    first_answer_problems: dict[str, int]
+    """Rows by the first thing wrong with their first answer."""
+    all_first_problems: dict[str, int]
+    """First answers by everything wrong with them."""
+    attempts: dict[str, int]
+    """Rows by how many answers they took."""
+    cut_off_first: int
+    """First answers that the token limit stopped."""
+    cut_off_last: int
+    named_first: int | None
+    """First answers that say the row's name and no other; none: the question does not tell it."""
+    named_last: int | None
+    tokens_in: int
+    tokens_out: int
+    tokens_wasted: int
+    """Tokens of answers with a problem."""
+    money: float
+    """At the recipe's prices."""
+    answer_seconds: float
+    """Waiting for answers, added up as if one came after the other."""
+    p50_ms: int
+    p95_ms: int
+    template: str
+    server: str
+    simulated: bool
+    source: str = "teacher"
+
+    @classmethod
+    def read(cls, details: Mapping[str, Any]) -> CaptionSummary | None:
+        """From a stage's details; none: a version that counted differently wrote them."""
+        return _read(cls, details)
+
+
+class CleanSummary(_Frozen):
+    """Details of `clean`, counted in rows, kept and rejected."""
+
+    repairs: dict[str, int]
+    name_verdicts: dict[str, int]
+    reasons_all: dict[str, int]
+    first_problems: dict[str, int]
+    cut_off: int
+    """Raw captions that the token limit stopped."""
+    name_present_before_repair: int
+    name_present_after_repair: int
+    matcher: str
+    """Fingerprint of the names and rules by which they were judged."""
+
+    @property
+    def named_rows(self) -> int:
+        """Rows with a name, whose captions were judged for it."""
+        return sum(self.name_verdicts.values())
+
+    @classmethod
+    def read(cls, details: Mapping[str, Any]) -> CleanSummary | None:
+        """From a stage's details; none: a version that counted differently wrote them."""
+        return _read(cls, details)
+
+
+def _read(kind: type[_Kind], details: Mapping[str, Any]) -> _Kind | None:
+    try:
+        return kind.model_validate(details)
+    except ValidationError:
+        return None
 
 
 class RunSummary(_Frozen):

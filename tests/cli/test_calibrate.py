@@ -19,6 +19,7 @@ from nameplate.recipe import load_recipe
 from nameplate.records import SCHEMAS, CleanReason, rejected_schema
 from nameplate.stages.clean import CleanStage
 from nameplate.store.tables import StageTables
+from nameplate.teacher.templates import template_of
 from nameplate.text.places import Place
 
 REST = "It has a gold logo in the middle of the front."
@@ -68,7 +69,7 @@ def kept_by_cleaning(run: Path, folder: Path, *overrides: str) -> int:
     recipe = load_recipe(run / "recipe.yaml", overrides)
     registry = Registry.from_json((run / "run" / "ingest" / "registry.json").read_text(encoding="utf-8"))
     inputs = StageTables(run / "run" / "caption", "caption").kept_paths()
-    stage = CleanStage(recipe.clean, registry=registry, prompt=recipe.caption.prompt)
+    stage = CleanStage(recipe.clean, registry=registry, prompt=template_of(recipe).wording)
     tables = StageTables(folder, "clean")
     return LocalEngine().run(stage, file_shards(inputs), tables=tables, progress=SilentProgress(), total=None).kept
 

@@ -80,7 +80,7 @@ def teacher() -> Iterator[Teacher]:
 
 
 def stage_of(teacher: Teacher, folder: Path) -> CaptionStage:
-    section = CaptionSection(teacher=TeacherSection(base_url=teacher.url, model="m", concurrency=CONCURRENCY))
+    section = CaptionSection(teacher=TeacherSection(base_urls=teacher.url, model="m", concurrency=CONCURRENCY))
     images = ImageStore(folder.parent / "images")
     return CaptionStage(
         section, registry=Registry((NameEntry("Acme"),)), images=images, journal=folder / "teacher.sqlite"
@@ -91,7 +91,7 @@ def inputs_of(folder: Path) -> list[Shard]:
     """Four shards of ten rows; every question stands in two of them."""
     images, rows = ImageStore(folder / "images"), []
     for number in range(40):
-        sha256 = images.put(b"picture %d" % (number % 20), "jpg")
+        sha256 = images.put(b"\xff\xd8\xff\xdb\x00\x04%02d\xff\xd9" % (number % 20), "jpg")
         rows.append({"row_id": f"{number:03d}", "name": "Acme", "image_sha256": sha256, "image_ext": "jpg"})
     return write_rows(folder / "in", "fetch", rows, per_shard=10)
 

@@ -31,10 +31,11 @@ from nameplate.recipe import CaptionSection, SamplingSection, TeacherSection
 from nameplate.records import SCHEMAS
 from nameplate.stages.caption import CaptionStage
 from nameplate.stages.caption.judge import AnswerJudge
-from nameplate.stages.caption.prompt import asks_for_name, fill
 from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal
 from nameplate.store.tables import StageTables
+from nameplate.teacher.templates import find_template
+from nameplate.teacher.wordings import Language
 
 REGISTRY: Registry = build_registry(Counter(logo.title for logo in load_logos()), None)
 
@@ -52,7 +53,7 @@ class World:
         return ImageStore(self.folder / "store" / "images")
 
     def section(self, **teacher: Any) -> CaptionSection:
-        fields = {"base_url": f"{self.addresses.teacher}/v1", "model": "practice-teacher", "concurrency": 4, **teacher}
+        fields = {"base_urls": f"{self.addresses.teacher}/v1", "model": "practice-teacher", "concurrency": 4, **teacher}
         return CaptionSection(teacher=TeacherSection(**fields))
 
     def stats(self) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def test_every_row_keeps_what_the_teacher_said(world: World, finished: tuple[Pat
 
 def test_bad_first_answers_were_asked_again_and_mended(finished: tuple[Path, StageTables, Any]) -> None:
     rows = finished[1].read_kept().to_pylist()
-    judge = AnswerJudge(REGISTRY, asks_for_name=True)
+    judge = judge_of()
     bad = [row for row in rows if row["first_problem"] is not None]
     assert 5 < len(bad) < 32
     assert all(row["teacher_attempts"] > 1 for row in bad)
@@ -139,7 +140,7 @@ def test_the_same_rows_again_cost_no_request_even_without_a_teacher(
     folder, tables, details = finished
     (tmp_path / "teacher.sqlite").write_bytes((folder / "teacher.sqlite").read_bytes())
     before = world.stats()["requests"]
-    again, later = run(world, tmp_path, section=world.section(base_url="http://127.0.0.1:1/v1"))
+    again, later = run(world, tmp_path, section=world.section(base_urls="http://127.0.0.1:1/v1"))
     assert again.read_kept().equals(tables.read_kept())
     assert later["requests"] == 0 and later["answers"] == details["answers"] and later["simulated"] is True
     assert world.stats()["requests"] == before
@@ -158,7 +159,7 @@ def test_changed_sampling_or_prompt_asks_anew(world: World, tmp_path: Path) -> N
 
 def test_no_teacher_stops_the_stage_and_writes_no_shard(world: World, tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match="nothing answers there"):
-        run(world, tmp_path, section=world.section(base_url="http://127.0.0.1:1/v1"))
+        run(world, tmp_path, section=world.section(base_urls="http://127.0.0.1:1/v1"))
     assert StageTables(tmp_path / "caption", "caption").kept_paths() == []
 
 
@@ -228,30 +229,32 @@ def test_row_without_any_text_is_rejected_with_its_reason(world: World, tmp_path
     assert row["teacher_attempts"] == 4 and row["first_problem"] == "empty"
 
 
-@pytest.mark.parametrize(
-    ("template", "name", "title", "expected"),
-    [
-        ("{name}: {title}", "Puma", "A cap", "Puma: A cap"),
-        ("{name}: {title}", "{title}", "{name}", "{title}: {name}"),
-        ("{name} {0} {x} {{y}}", "Puma", None, "Puma {0} {x} {{y}}"),
-        ("{title}.", "Puma", "a\n\tb\x00c", "a b c."),
-        ("{title}", "Puma", "x" * 300, "x" * 200),
-        ("No fields.", "Puma", "A cap", "No fields."),
-    ],
-)
-def test_only_name_and_title_are_fields(template: str, name: str, title: str | None, expected: str) -> None:
-    assert fill(template, name=name, title=title) == expected
+def judge_of(prompt: str | None = None, *, language: Language = "en") -> AnswerJudge:
+    section = CaptionSection(prompt=prompt)
+    return AnswerJudge(REGISTRY, find_template(section, language=language, column="brand"), language=language)
 
 
-def test_name_is_judged_only_where_the_question_gives_it() -> None:
-    assert asks_for_name("It is {name}.") and not asks_for_name("Describe this.")
+@pytest.mark.parametrize(("prompt", "expected"), [(None, ["name_absent"]), ("Describe this.", [])])
+def test_name_is_judged_only_where_the_question_gives_it(prompt: str | None, expected: list[str]) -> None:
     text = "A red cap lies on a wooden table in the evening sun."
-    for asks, expected in ((True, ["name_absent"]), (False, [])):
-        judge = AnswerJudge(REGISTRY, asks_for_name=asks)
-        assert judge.for_row("Puma")(text, "stop") == expected
+    assert judge_of(prompt).for_row("Puma")(text, "stop") == expected
+
+
+def test_answer_that_echoes_its_question_is_asked_again() -> None:
+    echo = "Puma cap. Describe this product in detail. Its brand is Puma; name the brand in the first sentence."
+    assert "leaked" in judge_of().for_row("Puma")(echo, "stop")
+
+
+def test_answers_are_judged_in_the_language_that_was_asked_for() -> None:
+    chinese = (
+        "\u8fd9\u662f\u4e00\u9876\u7ea2\u8272\u7684Puma\u5e3d\u5b50\uff0c"
+        "\u653e\u5728\u6728\u684c\u4e0a\uff0c\u770b\u8d77\u6765\u5f88\u65b0\u3002"
+    )
+    assert judge_of(language="zh").for_row("Puma")(chinese, "stop") == []
+    assert "wrong_script" in judge_of(language="en").for_row("Puma")(chinese, "stop")
 
 
 def test_another_case_of_the_name_is_good_enough_for_cleaning_to_mend() -> None:
-    judge = AnswerJudge(REGISTRY, asks_for_name=True).for_row("Puma")
+    judge = judge_of().for_row("Puma")
     assert judge("This PUMA cap lies on a wooden table in the evening sun.", "stop") == []
     assert judge("This Nike cap lies on a wooden table in the evening sun.", "stop") == ["other_name"]

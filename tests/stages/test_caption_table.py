@@ -28,7 +28,7 @@ def recipe(folder: Path, *, texts: list[str | None] | None = None, **sections: A
     tree = {
         "table": {"source": str(folder / "table.parquet"), "image": "image", "text": "caption"},
         "name": {"column": None},
-        "caption": {"source": "table", "teacher": {"base_url": "http://127.0.0.1:9/v1", "max_attempts": 1}},
+        "caption": {"source": "table", "teacher": {"base_urls": "http://127.0.0.1:9/v1", "max_attempts": 1}},
         "clean": {"require_name": False},
         "split": {"min_per_name": 1, "validation": 1, "test": 1},
     }
@@ -100,7 +100,7 @@ def test_a_row_without_a_name_is_judged_by_its_text_alone() -> None:
         ({}, "train", r"name.column: null: rows without names go up to split, and 'train'"),
         ({}, "score", r"stop with `nameplate split`"),
         ({}, "report", r"name.column: null"),
-        ({"caption": {}}, "caption", r"caption.prompt: it tells the teacher the row's \{name\}"),
+        ({"caption": {}}, "caption", r"caption.template: it tells the teacher the row's \{name\}"),
         ({"table": {"source": "table.parquet", "image": "image"}}, "caption", r"caption.source: table.*table.text"),
     ],
 )

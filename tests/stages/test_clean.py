@@ -134,7 +134,7 @@ def test_the_figures_count_rows_kept_and_rejected(tmp_path):
         "reasons_all": {"name_absent": 2, "other_name": 1},
         "first_problems": {"tail_loop": 1, "name_absent": 1},
         "cut_off": 1,
-        "name_present_before_repair": 4,
+        "name_present_before_repair": 3,
         "name_present_after_repair": 2,
     }
     assert len(kept) + len(rejected) == 5

@@ -1,165 +1,21 @@
-"""The client against a scripted server on loopback: nothing is asked twice, nothing is lost, no key gets out."""
+"""The client against a scripted server on loopback: nothing is asked twice, nothing is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import socket
-import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nameplate.errors import TeacherError
-from nameplate.recipe import SamplingSection, TeacherSection
+from nameplate.recipe import CaptionSection, SamplingSection, TeacherSection
 from nameplate.store.journal import Journal
-from nameplate.teacher.client import Answers, Judge, Question, TeacherClient
+from nameplate.teacher.client import Answers, TeacherClient
+from nameplate.teacher.exchange import Picture
 
-IMAGE = b"\xff\xd8 the bytes of a picture"
-GOOD = "A red cap by Puma."
-
-
-def reply(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    return {
-        "id": "x",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "served-model",
-        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14},
-    }
-
-
-class Script:
-    """A teacher that plays its steps in order, then the last one for ever.
-
-    A step is a reply, a status with headers, "drop" (close without a word) or "hang" (say nothing for a second).
-    """
-
-    def __init__(self, steps: list[Any], owner: str) -> None:
-        self.steps = steps
-        self.owner = owner
-        self.bodies: list[bytes] = []
-        self.keys: list[str] = []
-        self.model_requests = 0
-        self.lock = threading.Lock()
-        self.url = ""
-
-    def take(self, body: bytes, key: str) -> Any:
-        with self.lock:
-            self.bodies.append(body)
-            self.keys.append(key)
-            return self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-
-    @property
-    def asked(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for body in self.bodies]
-
-
-def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            script.model_requests += 1
-            model = {"id": "m", "object": "model", "created": 0, "owned_by": script.owner}
-            self.say(200, {"object": "list", "data": [model]}, {})
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            step = script.take(body, self.headers["Authorization"])
-            if step == "drop":
-                self.connection.shutdown(socket.SHUT_RDWR)
-                self.close_connection = True
-            elif step == "hang":
-                time.sleep(0.6)
-                self.close_connection = True
-            elif isinstance(step, tuple):
-                self.say(step[0], {"error": {"message": step[1], "type": "t"}}, step[2] if len(step) > 2 else {})
-            else:
-                self.say(200, step, {"x-request-id": f"request-{len(script.bodies)}"})
-
-        def say(self, status: int, tree: Any, headers: dict[str, str]) -> None:
-            data = tree.encode() if isinstance(tree, str) else json.dumps(tree).encode()
-            self.send_response(status)
-            kind = "text/html" if isinstance(tree, str) else "application/json"
-            for key, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
-
-
-Play = Callable[..., Script]
-
-
-@pytest.fixture
-def play() -> Iterator[Play]:
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(*steps: Any, owner: str = "someone") -> Script:
-        script = Script(list(steps), owner)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script))
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        servers.append(server)
-        script.url = f"http://127.0.0.1:{server.server_port}/v1"
-        return script
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def judge(text: str, finish_reason: str) -> list[str]:
-    """A small fixed judge: an answer is good when it names Puma."""
-    return [] if "Puma" in text else ["name_absent"]
-
-
-def question(prompt: str = "Describe this Puma cap.", sha256: str = "aa", image: bytes = IMAGE) -> Question:
-    return Question(sha256, "image/jpeg", lambda: image, prompt, "Puma")
-
-
-class Clock:
-    """Stands for waiting: writes down how long, and does not."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        await asyncio.sleep(0)
-
-
-def client(
-    url: str, folder: Path, *, pause: Callable[[float], Awaitable[None]] | None = None, **teacher: Any
-) -> TeacherClient:
-    section = TeacherSection(base_url=url, model="m", **teacher)
-    return TeacherClient(section, SamplingSection(), folder / "teacher.sqlite", pause=pause or Clock())
-
-
-def ask(teacher: TeacherClient, *questions: Question, judge: Judge = judge) -> list[Answers]:
-    async def run() -> list[Answers]:
-        async with teacher:
-            return list(await asyncio.gather(*(teacher.ask(question, judge) for question in questions)))
-
-    return asyncio.run(run())
-
-
-def entries(folder: Path) -> list[dict[str, Any]]:
-    with Journal(folder / "teacher.sqlite") as journal:
-        return [entry for _, entry in journal.items()]
+from .scripted import GOOD, IMAGE, Play, ask, client, entries, judge, question, reply
 
 
 def test_image_goes_as_the_bytes_we_validated_and_sampling_as_the_recipe_has_it(play: Play, tmp_path: Path) -> None:
@@ -175,16 +31,18 @@ def test_image_goes_as_the_bytes_we_validated_and_sampling_as_the_recipe_has_it(
         "top_p": 0.2,
         "max_tokens": 200,
     }
-    assert "seed" not in body
+    assert set(body) == {"model", "messages", *SamplingSection.model_fields}
     assert answers.best is not None and answers.best.text == GOOD
 
 
 def test_answer_is_in_the_journal_with_all_that_the_server_said(play: Play, tmp_path: Path) -> None:
-    ask(client(play(reply(GOOD)).url, tmp_path), question())
+    script = play(reply(GOOD))
+    ask(client(script.url, tmp_path), question())
     (entry,) = entries(tmp_path)
     assert entry["text"] == GOOD and entry["finish_reason"] == "stop" and entry["model"] == "served-model"
     assert entry["usage"]["completion_tokens"] == 5 and entry["problems"] == [] and entry["latency_ms"] >= 0
     assert entry["ask"]["max_tokens"] == 200 and entry["request_id"] == "request-1" and entry["simulated"] is False
+    assert entry["server"] == script.url and entry["at"] > 1.7e9 and entry["raw"] is None and entry["note"] == ""
 
 
 def test_bad_answer_is_asked_again_changed_and_both_are_kept(play: Play, tmp_path: Path) -> None:
@@ -230,101 +88,6 @@ def test_cut_off_answer_is_a_problem_whatever_the_judge_says(play: Play, tmp_pat
     assert answers.first_problem == "cut_off"
 
 
-def test_busy_teacher_gets_the_same_request_again_and_no_rung_is_used(play: Play, tmp_path: Path) -> None:
-    script = play((503, "starting"), (429, "slow down", {"Retry-After": "9"}), "drop", reply(GOOD))
-    clock = Clock()
-    teacher = client(script.url, tmp_path, pause=clock, max_attempts=1)
-    (answers,) = ask(teacher, question())
-    assert len(script.bodies) == 4 and len(set(script.bodies)) == 1
-    assert len(answers.answers) == 1 and len(entries(tmp_path)) == 1
-    assert clock.pauses[0] <= 0.5 and clock.pauses[1] == 9
-    assert teacher.num_sent == 4
-
-
-def test_retry_after_holds_back_the_other_questions_too(play: Play, tmp_path: Path) -> None:
-    script = play((429, "slow down", {"Retry-After": "9"}), reply(GOOD))
-    clock = Clock()
-    teacher = client(script.url, tmp_path, pause=clock, concurrency=1)
-    ask(teacher, question(sha256="aa"), question(sha256="bb"))
-    assert len([seconds for seconds in clock.pauses if seconds > 8]) >= 2
-
-
-def test_slow_answer_is_a_timeout_and_asked_again(play: Play, tmp_path: Path) -> None:
-    script = play("hang", reply(GOOD))
-    (answers,) = ask(client(script.url, tmp_path, timeout_seconds=0.2), question())
-    assert len(script.bodies) == 2 and answers.best is not None
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-def test_refusal_stops_the_run_with_one_paragraph(play: Play, tmp_path: Path, status: int) -> None:
-    script = play((status, "no such thing"))
-    with pytest.raises(TeacherError) as caught:
-        ask(client(script.url, tmp_path), question())
-    assert f"HTTP {status}" in str(caught.value) and script.url in str(caught.value)
-    assert caught.value.fix and len(script.bodies) == 1
-
-
-def test_key_comes_from_the_environment_and_reaches_only_the_header(
-    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MY_KEY", "sk-very-secret")
-    script = play(reply(GOOD), (401, "bad key sk-very-secret\nline two"))
-    teacher = client(script.url, tmp_path, api_key_env="MY_KEY")
-    ask(teacher, question())
-    with pytest.raises(TeacherError) as caught:
-        ask(teacher, question(sha256="bb"))
-    assert script.keys == ["Bearer sk-very-secret"] * 2
-    assert "very-secret" not in str(caught.value) and "\n" not in str(caught.value) and "MY_KEY" in str(caught.value)
-    for path in tmp_path.iterdir():
-        assert b"very-secret" not in path.read_bytes()
-
-
-def test_no_key_is_a_dummy_one(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    script = play(reply(GOOD))
-    ask(client(script.url, tmp_path), question())
-    assert script.keys == ["Bearer none"]
-
-
-def test_no_teacher_at_the_address_is_said_at_once(tmp_path: Path) -> None:
-    clock = Clock()
-    with pytest.raises(TeacherError) as caught:
-        ask(client("http://user:secret@127.0.0.1:1/v1", tmp_path, pause=clock), question())
-    assert "http://127.0.0.1:1/v1" in str(caught.value) and "secret" not in str(caught.value)
-    assert "base_url" in caught.value.fix and clock.pauses == []
-
-
-def test_teacher_that_never_answers_stops_the_run_after_a_few_tries(play: Play, tmp_path: Path) -> None:
-    script = play((503, "broken"))
-    with pytest.raises(TeacherError, match="does not answer any more"):
-        ask(client(script.url, tmp_path), question())
-    assert len(script.bodies) == 6
-
-
-def test_one_question_without_answer_does_not_stop_the_others(play: Play, tmp_path: Path) -> None:
-    script = play(reply(GOOD), *[(503, "hard")] * 6, reply(GOOD))
-    teacher = client(script.url, tmp_path, concurrency=1)
-    (easy,) = ask(teacher, question(sha256="aa"))
-    (hard,) = ask(teacher, question(sha256="bb"))
-    (later,) = ask(teacher, question(sha256="cc"))
-    assert easy.best and later.best and hard.best is None and hard.answers == ()
-
-
-def test_teacher_gone_in_the_middle_stops_the_run(play: Play, tmp_path: Path) -> None:
-    script = play(reply(GOOD), "drop")
-    teacher = client(script.url, tmp_path)
-    ask(teacher, question(sha256="00"))
-    with pytest.raises(TeacherError, match="does not answer any more"):
-        ask(teacher, *(question(sha256=f"{number}") for number in range(1, 5)))
-    assert len(entries(tmp_path)) == 1
-
-
-@pytest.mark.parametrize("answer", ["<html>hello</html>", {"hello": 1}, {**reply(GOOD), "choices": [{}]}])
-def test_reply_that_is_no_completion_says_so(play: Play, tmp_path: Path, answer: Any) -> None:
-    with pytest.raises(TeacherError, match="base_url"):
-        ask(client(play(answer).url, tmp_path), question())
-
-
 def test_rows_with_the_same_image_and_prompt_ask_once(play: Play, tmp_path: Path) -> None:
     script = play(reply(GOOD))
     results = ask(client(script.url, tmp_path), *[question()] * 5)
@@ -332,41 +95,50 @@ def test_rows_with_the_same_image_and_prompt_ask_once(play: Play, tmp_path: Path
     assert {answers.key for answers in results} == {results[0].key}
 
 
-def test_concurrency_is_what_the_recipe_says(play: Play, tmp_path: Path) -> None:
-    script = play(reply(GOOD))
-    under_way, most = 0, 0
-    teacher = client(script.url, tmp_path, concurrency=3)
-
-    async def run() -> None:
-        nonlocal under_way, most
-        async with teacher:
-            send = teacher._exchange.send
-
-            async def watched(*args: Any) -> Any:
-                nonlocal under_way, most
-                under_way += 1
-                most = max(most, under_way)
-                try:
-                    return await send(*args)
-                finally:
-                    under_way -= 1
-
-            teacher._exchange.send = watched  # type: ignore[method-assign]  # a spy in place of the real method
-            await asyncio.gather(*(teacher.ask(question(sha256=str(n)), judge) for n in range(12)))
-
-    asyncio.run(run())
-    assert most == 3 and len(script.bodies) == 12
-
-
 def test_key_depends_on_what_is_asked_and_on_nothing_else(tmp_path: Path) -> None:
     base = client("http://127.0.0.1:1/v1", tmp_path)
     key = base.key(question())
     assert client("http://10.0.0.1/v1", tmp_path, timeout_seconds=5, max_attempts=9).key(question()) == key
-    assert base.key(question(sha256="bb")) != key
-    assert base.key(question(prompt="Other.")) != key
-    other_model = TeacherClient(TeacherSection(model="n"), SamplingSection(), tmp_path / "j")
-    warmer = TeacherClient(TeacherSection(model="m"), SamplingSection(temperature=0.2), tmp_path / "j")
-    assert len({key, other_model.key(question()), warmer.key(question())}) == 3
+    other_model = TeacherClient(CaptionSection(teacher=TeacherSection(model="n")), tmp_path / "j")
+    section = CaptionSection(teacher=TeacherSection(model="m"), sampling=SamplingSection(temperature=0.2))
+    others = [
+        base.key(question(sha256="bb")),
+        base.key(question(prompt="Other.")),
+        base.key(question(template="brand_first/2")),
+        base.key(question(image_policy="longest_side=512/1")),
+        other_model.key(question()),
+        TeacherClient(section, tmp_path / "j").key(question()),
+    ]
+    assert len({key, *others}) == 7
+
+
+def test_entries_of_the_first_version_are_still_read(play: Play, tmp_path: Path) -> None:
+    script = play(reply(GOOD))
+    teacher = client(script.url, tmp_path)
+    ask_tree = {
+        "prompt": "Describe this Puma cap.",
+        "temperature": 0.1,
+        "top_p": 0.2,
+        "max_tokens": 200,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "seed": None,
+    }
+    old = {
+        "text": "A cap.",
+        "finish_reason": "stop",
+        "model": "m",
+        "usage": {},
+        "latency_ms": 3,
+        "request_id": None,
+        "problems": ["name_absent"],
+        "ask": ask_tree,
+        "simulated": False,
+    }
+    with Journal(tmp_path / "teacher.sqlite") as journal:
+        journal.put(teacher.key(question()), 1, old)
+    (answers,) = ask(teacher, question())
+    assert [answer.text for answer in answers.answers] == ["A cap.", GOOD] and len(script.bodies) == 1
 
 
 @pytest.mark.parametrize(("owner", "expected"), [("nameplate-simulator", True), ("vllm", False)])
@@ -379,21 +151,49 @@ def test_simulator_is_known_by_its_list_of_models_asked_once(
     assert script.model_requests == 1
 
 
-def test_server_without_a_list_of_models_is_no_simulator(tmp_path: Path) -> None:
-    class Bare(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(404)
+def test_server_without_a_list_of_models_is_no_simulator(play: Play, tmp_path: Path) -> None:
+    ask(client(play(reply(GOOD), models=None).url, tmp_path), question())
+    assert [entry["simulated"] for entry in entries(tmp_path)] == [False]
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bare)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+def converse(teacher: TeacherClient, *calls: dict[str, Any]) -> list[Answers]:
+    async def run() -> list[Answers]:
+        async with teacher:
+            return [await teacher.converse(**call) for call in calls]
 
-    async def run() -> bool:
-        async with client(f"http://127.0.0.1:{server.server_port}/v1", tmp_path) as teacher:
-            return await teacher.is_simulated()
+    return asyncio.run(run())
 
-    assert asyncio.run(run()) is False
-    server.shutdown()
-    server.server_close()
+
+def test_a_plain_question_is_asked_once_and_kept_like_the_others(play: Play, tmp_path: Path) -> None:
+    script = play(reply("B is better."))
+    pictures = [Picture(sha, "image/png", sha.encode) for sha in ("one", "two")]
+    call = {"prompt": "A or B?", "images": pictures, "sampling": SamplingSection(temperature=0), "label": "judge"}
+    first, again = converse(client(script.url, tmp_path), call, call)
+    assert first == again and first.answers[0].text == "B is better." and len(script.bodies) == 1
+    (body,) = script.asked
+    urls = [part["image_url"]["url"] for part in body["messages"][0]["content"][:-1]]
+    assert urls == [f"data:image/png;base64,{base64.b64encode(each).decode()}" for each in (b"one", b"two")]
+    assert body["temperature"] == 0 and [part["type"] for part in body["messages"][0]["content"]][-1] == "text"
+    swapped, other = converse(
+        client(script.url, tmp_path), {**call, "images": pictures[::-1]}, {**call, "label": "second look"}
+    )
+    assert len({first.key, swapped.key, other.key}) == 3 and len(script.bodies) == 3
+
+
+def test_an_empty_answer_to_a_plain_question_is_no_reason_to_ask_again(play: Play, tmp_path: Path) -> None:
+    script = play(reply(""))
+    (answers,) = converse(client(script.url, tmp_path), {"prompt": "A or B?"})
+    assert answers.best is None and len(answers.answers) == 1 and len(script.bodies) == 1
+
+
+def test_nothing_is_asked_outside_the_judge_s_word(play: Play, tmp_path: Path) -> None:
+    """A judge that fails is a bug, and it comes out as itself; what was paid for is not in the way."""
+
+    def broken(text: str, finish_reason: str) -> list[str]:
+        raise RuntimeError("a bug")
+
+    script = play(reply(GOOD))
+    with pytest.raises(RuntimeError, match="a bug"):
+        ask(client(script.url, tmp_path), question(), judge=broken)
+    (answers,) = ask(client(script.url, tmp_path), question(), judge=judge)
+    assert answers.best is not None

@@ -78,6 +78,7 @@ def _look(recipe: Path, run_dir: Path | None, overrides: Sequence[str], *, as_js
     from nameplate.recipe import load_recipe
     from nameplate.stages.clean.calibrate import calibrate
     from nameplate.store.tables import StageTables
+    from nameplate.teacher.templates import template_of
 
     loaded = load_recipe(recipe, overrides)
     root = run_dir or Path("runs") / recipe.stem
@@ -85,7 +86,7 @@ def _look(recipe: Path, run_dir: Path | None, overrides: Sequence[str], *, as_js
     if tables.num_kept() == 0 or not registry.exists():
         fix = f"run 'nameplate caption {recipe}' first, or give the run with --run-dir"
         raise InputError(str(root), found="there are no captions here to look at", fix=fix)
-    prompt = loaded.caption.prompt if loaded.caption.source == "teacher" else ""
+    prompt = template_of(loaded).wording if loaded.caption.source == "teacher" else ""
     with showing(as_json) as progress, bar(progress, "calibrate", tables.num_kept()) as advance:
         return calibrate(
             tables,

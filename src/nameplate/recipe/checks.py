@@ -26,9 +26,9 @@ def check_choices(recipe: Recipe, *, until: StageName) -> None:
         )
     if recipe.name.column is not None:
         return
-    if asks_teacher and "{name}" in recipe.caption.prompt:
+    if asks_teacher and recipe.caption.tells_name:
         raise RecipeError(
-            "caption.prompt",
+            "caption.template" if recipe.caption.prompt is None else "caption.prompt",
             found="it tells the teacher the row's {name}, and with name.column: null rows have none",
             fix="set a caption.prompt without {name}, or name.column",
         )

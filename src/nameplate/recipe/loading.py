@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,20 +27,20 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: the file is missing or malformed, or a key or value is not known.
     """
-    tree = _read_tree(path, seen=())
-    for override in overrides:
-        _apply_override(tree, override)
-    return build_recipe(tree, where=str(path))
+    return build_recipe(_read_tree(path, seen=()), where=str(path), overrides=overrides)
 
 
-def build_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
-    """Check a parsed recipe.
+def build_recipe(tree: Mapping[str, Any], *, where: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Apply `section.field=value` overrides to a parsed recipe and check it.
 
     Raises:
         RecipeError: with the place, what was found, and the nearest known key.
     """
+    whole = copy.deepcopy(dict(tree))
+    for override in overrides:
+        _apply_override(whole, override)
     try:
-        return Recipe.model_validate(tree)
+        return Recipe.model_validate(whole)
     except ValidationError as error:
         raise _explain(error, where) from None
 
@@ -124,11 +126,16 @@ def _explain(error: ValidationError, where: str) -> RecipeError:
         return RecipeError(f"{where}: {place}", found="unknown key", expected="one of " + ", ".join(known), fix=fix)
     if first["type"] == "missing":
         return RecipeError(f"{where}: {place}", found="missing", fix=f"add '{place}: ...'")
-    found = json.dumps(first.get("input"), ensure_ascii=False, default=str)
+    found = _without_passwords(json.dumps(first.get("input"), ensure_ascii=False, default=str))
     if len(found) > 80:
         found = found[:77] + "..."
     expected = first["msg"].removeprefix("Value error, ")
     return RecipeError(f"{where}: {place}", found=f"{found} is not accepted", expected=expected)
+
+
+def _without_passwords(text: str) -> str:
+    """Addresses without user, password and query: an error is often copied into a log or a question to others."""
+    return re.sub(r"(?<=://)[^\s/\"@]*@|\?[^\s\"]*", "...", text) if "://" in text else text
 
 
 def _known_keys(path: Sequence[int | str]) -> list[str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from nameplate.recipe.base import Section
+from nameplate.recipe.policies import ComponentPolicy, LanguagePolicy, MemorySection, PresetName, with_preset
+from nameplate.recipe.teachers import TEACHER_PRESETS, fill_teacher
 from nameplate.records import ComponentName
 
 PromptName = Literal["short", "detail", "name"]
-
-
-class Section(BaseModel):
-    """A part of the recipe: frozen, comparable, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Reading = Literal["auto", "none", "tags", "qvq"]
 
 
 class TableSection(Section):
@@ -111,10 +110,12 @@ class FetchSection(Section):
 
 
 class TeacherSection(Section):
-    """An OpenAI-compatible server that writes captions."""
+    """OpenAI-compatible servers that write captions; several are one teacher, with one model."""
 
-    base_url: str = "http://localhost:8000/v1"
-    """Address of the server, with its /v1."""
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    base_urls: tuple[str, ...] = Field(("http://localhost:8000/v1",), min_length=1)
+    """Addresses of the servers, each with its /v1; one may stand without a list."""
     model: str = "Qwen/Qwen2-VL-72B-Instruct"
     """Model name to ask for."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -122,9 +123,51 @@ class TeacherSection(Section):
     timeout_seconds: float = Field(120.0, gt=0)
     """Longest time for one answer."""
     concurrency: int = Field(16, ge=1)
-    """Most questions under way at once."""
+    """Most questions under way at once, over all servers; fewer while a server is busy or slow."""
     max_attempts: int = Field(4, ge=1)
     """Most questions for one row; each one after a bad answer is changed."""
+    reading: Reading = "auto"
+    """Where thoughts end and the answer begins. none: no thoughts; tags: <think>; qvq: a marked last part."""
+    stop_bad_share: float | None = Field(0.6, gt=0, le=1)
+    """Stop when so large a share of the last 50 first answers loops, is garbled or refuses; none: never."""
+
+    @field_validator("base_urls", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("base_urls")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        urls = tuple(url.strip().rstrip("/") for url in value)
+        for parts in map(urlsplit, urls):
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+                raise ValueError("addresses such as http://localhost:8000/v1")
+            if "@" in parts.netloc or parts.query or parts.fragment:
+                # The recipe is written into the run directory.
+                raise ValueError("bare addresses; a key comes from the environment (caption.teacher.api_key_env)")
+        if len(set(urls)) < len(urls):
+            raise ValueError("each address once")
+        return urls
+
+
+class BudgetSection(Section):
+    """What the answers to this recipe's questions may cost; counted from the journal, over all runs."""
+
+    max_tokens: int | None = Field(None, ge=1)
+    """Most tokens, of questions and answers together; none: no limit."""
+    max_money: float | None = Field(None, gt=0)
+    """Most money, in the prices' currency; none: no limit."""
+    price_per_million_in: float = Field(0.0, ge=0)
+    """Price of a million tokens of questions, images included."""
+    price_per_million_out: float = Field(0.0, ge=0)
+    """Price of a million tokens of answers, thoughts included."""
+
+    @model_validator(mode="after")
+    def _money_needs_prices(self) -> BudgetSection:
+        if self.max_money is not None and not self.price_per_million_in + self.price_per_million_out:
+            raise ValueError("prices beside max_money: price_per_million_in, price_per_million_out")
+        return self
 
 
 class SamplingSection(Section):
@@ -145,14 +188,53 @@ class SamplingSection(Section):
 class CaptionSection(Section):
     """What the teacher is asked."""
 
+    preset: str | None = None
+    """A known teacher (`nameplate presets --teachers`); what is stated below comes on top. None: as stated below."""
     teacher: TeacherSection = TeacherSection()
     """The server."""
     sampling: SamplingSection = SamplingSection()
     """Its sampling."""
+    budget: BudgetSection = BudgetSection()
+    """What asking may cost."""
     source: Literal["teacher", "table"] = "teacher"
     """teacher: asked for every image; table: the captions stand in `table.text` and nobody is asked."""
-    prompt: str = "Describe this product in detail. Its brand is {name}; name the brand in the first sentence."
-    """The question; {name} and {title} are filled from the row."""
+    template: Literal["brand_first", "attributes", "question_answer", "custom"] = "brand_first"
+    """The question, in the language of `clean.language`; custom: `prompt`."""
+    prompt: str | None = Field(None, min_length=1)
+    """Own question; {name}, {title}, {category} and {facts} are filled from the row. None: the template's."""
+    attributes: tuple[str, ...] = ()
+    """What the teacher is told of the row besides: title, category, or other columns of the table."""
+    image_longest_side: int | None = Field(None, ge=28)
+    """Images with a longer side are sent smaller, to this; none: at the size they are kept in."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, tree: object) -> object:
+        tree = fill_teacher(tree)
+        # A recipe that brings a question of its own need not say so twice.
+        if isinstance(tree, dict) and tree.get("prompt") is not None and "template" not in tree:
+            return {**tree, "template": "custom"}
+        return tree
+
+    @model_validator(mode="after")
+    def _one_question(self) -> CaptionSection:
+        if self.preset is not None and self.preset not in TEACHER_PRESETS:
+            raise ValueError("caption.preset: one of " + ", ".join(TEACHER_PRESETS))
+        if (self.template == "custom") != (self.prompt is not None):
+            raise ValueError("a prompt goes with template: custom, and only there")
+        if self.attributes and not self.takes_facts:
+            raise ValueError("attributes go with template: attributes or question_answer, or with a prompt's {facts}")
+        return self
+
+    @property
+    def tells_name(self) -> bool:
+        """Whether the question tells the teacher the row's name; every template does."""
+        return self.prompt is None or "{name}" in self.prompt
+
+    @property
+    def takes_facts(self) -> bool:
+        """Whether the question has a place for the row's attributes."""
+        return "{facts}" in self.prompt if self.prompt is not None else self.template != "brand_first"
 
 
 class CleanSection(Section):
@@ -203,41 +285,22 @@ class ModelSection(Section):
     base: str = "OpenGVLab/InternVL2_5-4B"
     """Folder or Hub id; "starter" is the model that comes with the package."""
     max_tiles: int = Field(1, ge=1)
-    """Most image tiles per image."""
-
-
-class ComponentPolicy(Section):
-    """How one component of the model is trained."""
-
-    mode: Literal["frozen", "full", "lora", "last"] = "frozen"
-    """frozen: nothing; full: every parameter; lora: low-rank adapters; last: the last `num_layers` layers."""
-    lr: float = Field(1.0e-5, gt=0)
-    """Peak learning rate."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Weight decay on matrices; 0: off."""
-    num_layers: int | None = Field(None, ge=1)
-    """Number of last layers, with `mode: last`."""
-    rank: int = Field(16, ge=1)
-    """Rank, with `mode: lora`."""
-    alpha: int = Field(32, ge=1)
-    """Scale (alpha / rank), with `mode: lora`."""
-
-    @model_validator(mode="after")
-    def _layers_go_with_last(self) -> ComponentPolicy:
-        if (self.mode == "last") != (self.num_layers is not None):
-            raise ValueError("num_layers goes with mode: last, and only there")
-        return self
+    """Most tiles that an InternVL cuts an image into, the thumbnail not counted; 1: one square tile."""
 
 
 class TrainSection(Section):
     """What learns, how fast and for how long."""
 
+    preset: PresetName | None = None
+    """Policies by name, for all three components; what is stated below comes on top. None: as stated below."""
     vision: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-5)
     """The vision tower."""
     projector: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-4)
     """Everything between vision tower and language model."""
-    language: ComponentPolicy = ComponentPolicy(mode="frozen")
+    language: LanguagePolicy = LanguagePolicy(mode="frozen")
     """The language model with its embeddings and head."""
+    memory: MemorySection = MemorySection()
+    """Number formats, and what is computed again instead of kept."""
     epochs: int = Field(20, ge=1)
     """Passes over the training split."""
     checkpoint_every_epochs: int = Field(5, ge=1)
@@ -252,6 +315,19 @@ class TrainSection(Section):
     """Share of steps in which the learning rate rises."""
     seed: int = 0
     """Order of examples and initial adapters."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, tree: object) -> object:
+        return with_preset(tree)
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> TrainSection:
+        if not any(policy.learns for policy in self.policies().values()):
+            raise ValueError("a component that learns; every one is frozen")
+        if self.memory.quantise is not None and self.language.learns:
+            raise ValueError("memory.quantise goes with a language model that is frozen")
+        return self
 
     def policies(self) -> dict[ComponentName, ComponentPolicy]:
         """The three policies by component."""

@@ -106,6 +106,22 @@ class Journal:
             rows = self._database.execute("SELECT key, value FROM entries ORDER BY key, attempt").fetchall()
         return ((key, json.loads(text)) for key, text in rows)
 
+    def sums(self, fields: Sequence[str], *, where: tuple[str, str]) -> tuple[int, list[float]]:
+        """How many entries have a certain text in one field, and the sums of other fields over them.
+
+        Args:
+            fields: of numbers, with dots for fields of fields; what is missing counts 0.
+            where: a field, and the text in it.
+        """
+        sums = ", ".join("total(json_extract(value, ?))" for _ in fields)
+        paths = [f"$.{field}" for field in (*fields, where[0])]
+        with self._lock:
+            found = self._database.execute(
+                f"SELECT count(*), {sums} FROM entries WHERE json_extract(value, ?) = ?", (*paths, where[1])
+            )
+            count, *totals = found.fetchone()
+        return int(count), [float(each) for each in totals]
+
     def __len__(self) -> int:
         with self._lock:
             (count,) = self._database.execute("SELECT count(*) FROM entries").fetchone()

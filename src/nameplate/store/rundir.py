@@ -72,6 +72,11 @@ class RunDirectory:
         """The page."""
         return self.root / "report.html"
 
+    @property
+    def audit_path(self) -> Path:
+        """What the last audit found."""
+        return self.root / "audit" / "audit.json"
+
     def folder(self, stage: StageName) -> Path:
         """A stage's own folder."""
         return self.root / stage

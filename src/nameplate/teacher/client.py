@@ -3,59 +3,77 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from weakref import WeakValueDictionary
+from typing import Any
 
-from nameplate.engine import LocalServices, Services
-from nameplate.errors import TeacherError
-from nameplate.recipe import SamplingSection, TeacherSection
-from nameplate.records import CleanReason
+from nameplate.engine import Services
+from nameplate.recipe import CaptionSection, SamplingSection
 from nameplate.store.fingerprint import fingerprint
-from nameplate.teacher.desk import DESK, SEAT, desk_makers
-from nameplate.teacher.exchange import Exchange, Reply, TemporaryFailure
-from nameplate.teacher.ladder import POLICY_VERSION, Ask, Attempt, next_ask, problems_of_finish
-from nameplate.teacher.line import MAX_TRIES, pause_seconds
+from nameplate.teacher import entries
+from nameplate.teacher.beside import Alone
+from nameplate.teacher.breaker import Judged, grave_cause
+from nameplate.teacher.budget import series_of
+from nameplate.teacher.desk import DESK, desk_makers
+from nameplate.teacher.exchange import Exchange, Picture
+from nameplate.teacher.ladder import POLICY_VERSION, Ask, Attempt, next_ask
+from nameplate.teacher.line import Clock
+from nameplate.teacher.patience import Arrived, Failures, Patience
+from nameplate.teacher.wordings import ENGLISH, Wordings
 
 Judge = Callable[[str, str], list[str]]
-"""Problem codes of an answer, from its text and its finish reason; none: a good answer."""
-
-MOST_SILENT_QUESTIONS: Final = 3
-"""So many questions in a row without any answer mean that the teacher is gone, not that one picture is hard."""
+"""Problem codes of an answer, from its text (without thoughts) and its finish reason; none: a good answer."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One row's question. The image is loaded only if the journal has no good answer."""
+    """One row's question. The image is loaded only if the journal has no good answer.
+
+    `template` is the id and version of the prompt's template, `image_policy` how the image is made smaller: both are
+    part of the request key. `wordings` are the ladder's own sentences, in the prompt's language.
+    """
 
     image_sha256: str
     media_type: str
     load_image: Callable[[], bytes]
     prompt: str
     name: str
+    template: str = ""
+    image_policy: str = ""
+    wordings: Wordings = ENGLISH
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Its image."""
+        return (Picture(self.image_sha256, self.media_type, self.load_image),)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer as it stands in the journal."""
+    """One answer as it stands in the journal. `text` is without thoughts; they are `reasoning`."""
 
     text: str
     finish_reason: str
     model: str
     problems: tuple[str, ...]
+    reasoning: str = ""
+    usage: dict[str, int] = field(default_factory=dict)
+    latency_ms: int = 0
+    server: str = ""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """All answers to one question, in order, from this run and earlier ones."""
+    """All answers to one question, in order, from this run and earlier ones.
+
+    `failure` says why the question that would have come next got no answer ("" where there was none to come).
+    """
 
     key: str
     answers: tuple[Answer, ...]
+    failure: str = ""
 
     @property
     def best(self) -> Answer | None:
@@ -72,180 +90,172 @@ class TeacherClient:
     """Asks one teacher; use as `async with`, once per event loop.
 
     Args:
-        section: the server.
-        sampling: how it samples its first answer.
+        caption: servers, sampling and budget.
         journal: SQLite file of all answers; an answered attempt is never asked again.
         services: where the journal and the desk of all workers are; none: in this process, for this client alone.
         holder: the piece of work, by a name that it has again when it is tried again.
-        pause: waits between tries of a request; tests pass their own.
+        clock: time, for a client alone.
     """
 
     def __init__(
         self,
-        section: TeacherSection,
-        sampling: SamplingSection,
+        caption: CaptionSection,
         journal: Path,
         *,
         services: Services | None = None,
         holder: str = "alone",
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Clock | None = None,
     ) -> None:
-        self._section = section
-        self._sampling = sampling
+        self._caption = caption
+        self._section = caption.teacher
+        self._series = series_of(caption)
         self._path = journal
         self._services = services
         self._holder = holder
-        self._pause = pause
-        self._rng = random.Random()
-        self.num_sent = 0
-        """Requests sent for captions, tries that got no answer included."""
-        self._num_answered = 0
-        self._silent_in_a_row = 0
-        self._simulated: bool | None = None
+        self._clock = clock
+        self._patience: Patience | None = None
+
+    @property
+    def num_sent(self) -> int:
+        """Requests sent for answers, tries that got none included."""
+        return self._patience.num_sent if self._patience is not None else 0
 
     async def __aenter__(self) -> TeacherClient:
         async with AsyncExitStack() as stack:
-            services = self._services
-            if services is None:
-                services = own = LocalServices(desk_makers(self._section))
-                stack.callback(own.close)
+            services = self._services or Alone(desk_makers(self._caption, self._path, self._clock))
             self._journal = stack.enter_context(services.journal(self._path))
             self._desk = services.shared(DESK)
+            # Before and after us: what an earlier try of the same work held, and what a cancelled task of ours may.
             await self._desk.ask("enter", self._holder)
-            self._exchange = Exchange(self._section)
-            stack.push_async_callback(self._exchange.close)
+            stack.push_async_callback(self._desk.ask, "enter", self._holder)
+            exchange = Exchange(self._section)
+            stack.push_async_callback(exchange.close)
             self._open = stack.pop_all()
-        self._slots = asyncio.Semaphore(self._section.concurrency)
-        self._greeting = asyncio.Lock()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._quiet_until = 0.0
+        # Some wait for a seat while others are answered; a thousand that wait would only cost their beginning at once.
+        self._begun = asyncio.Semaphore(2 * self._section.concurrency)
+        self._patience = Patience(self._section, exchange, self._desk, self._holder)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._open.aclose()
 
     def key(self, question: Question) -> str:
-        """The request key: everything that decides what is asked. The judge is no part of it."""
-        return fingerprint(question.image_sha256, question.prompt, self._section.model, self._sampling, POLICY_VERSION)
+        """The request key: everything that decides what is asked. The judge and the server are no part of it."""
+        return fingerprint(
+            question.image_sha256,
+            question.image_policy,
+            question.template,
+            question.prompt,
+            self._section.model,
+            self._caption.sampling,
+            POLICY_VERSION,
+        )
 
     async def ask(self, question: Question, judge: Judge) -> Answers:
         """Climb the ladder of one question, from where the journal stands.
 
         Raises:
-            TeacherError: the teacher is not there, refuses, or has gone silent.
+            TeacherError: the teacher is not there, refuses, has gone silent or bad, or the budget is spent.
             RunDirectoryError: the journal cannot be written.
         """
         key = self.key(question)
-        # Rows may share image and prompt: the second waits for the first and finds its answers in the journal.
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock, self._held(key):
+        async with self._held(key):
             return await self._climb(key, question, judge)
 
-    async def is_simulated(self) -> bool:
-        """Whether the server says that it is a simulator; asked once.
+    async def converse(
+        self,
+        prompt: str,
+        *,
+        images: Sequence[Picture] = (),
+        sampling: SamplingSection | None = None,
+        label: str = "converse",
+    ) -> Answers:
+        """Ask one thing once: no ladder, no judge, and nothing for the breaker; journal, servers and budget as always.
+
+        Args:
+            prompt: the question.
+            images: shown before it, in this order.
+            sampling: none: the recipe's.
+            label: what the question is for; part of its key.
 
         Raises:
-            TeacherError: the teacher is not there.
+            TeacherError: as for `ask`.
         """
-        async with self._greeting:
-            if self._simulated is None:
-                try:
-                    self._simulated = await self._exchange.is_simulated()
-                except TemporaryFailure as failure:
-                    raise self._not_there(failure) from None
-            return self._simulated
+        ask = Ask.first(prompt, sampling or self._caption.sampling)
+        key = fingerprint(label, [image.sha256 for image in images], ask.to_json(), self._section.model)
+        async with self._held(key):
+            found = self._journal.attempts(key)
+            failures = Failures()
+            if not found:
+                await self._ask_once(key, ask, images, None, found, failures)
+            return _answers(key, found, failures)
 
     async def _climb(self, key: str, question: Question, judge: Judge) -> Answers:
-        entries = self._journal.attempts(key)
-        first = Ask.first(question.prompt, self._sampling)
+        found = self._journal.attempts(key)
+        first = Ask.first(question.prompt, self._caption.sampling)
+        failures = Failures()
+        most, wordings = self._section.max_attempts, question.wordings
         while True:
-            history = [Attempt(Ask.from_json(entry["ask"]), tuple(entry["problems"])) for entry in entries]
-            ask = next_ask(first, history, name=question.name, max_attempts=self._section.max_attempts)
-            if ask is None:
+            history = [Attempt(Ask.from_json(entry["ask"]), tuple(entry["problems"])) for entry in found]
+            ask = next_ask(first, history, name=question.name, max_attempts=most, wordings=wordings)
+            if ask is None or not await self._ask_once(key, ask, question.pictures, judge, found, failures):
                 break
-            simulated = await self.is_simulated()
-            reply = await self._send_patiently(ask, question)
-            if reply is None:
-                break
-            entry = {
-                **asdict(reply),
-                "problems": _problems(reply, judge),
-                "ask": ask.to_json(),
-                "simulated": simulated,
-            }
-            self._journal.put(key, len(entries) + 1, entry)
-            entries.append(entry)
-        return Answers(key, tuple(_answer(entry) for entry in entries))
+        return _answers(key, found, failures)
+
+    async def _ask_once(
+        self,
+        key: str,
+        ask: Ask,
+        pictures: Sequence[Picture],
+        judge: Judge | None,
+        found: list[dict[str, Any]],
+        failures: Failures,
+    ) -> bool:
+        """Get one answer into the journal and into `found`; false where there is none to be had now."""
+        assert self._patience is not None, "a client is used inside `async with`"
+
+        def keep(arrived: Arrived) -> Judged | None:
+            entry = entries.entry_of(arrived, ask, judge, series=self._series)
+            self._journal.put(key, len(found) + 1, entry)
+            found.append(entry)
+            is_first = judge is not None and len(found) == 1
+            return Judged(grave_cause(entry["problems"]), entry["raw"] or entry["text"]) if is_first else None
+
+        failures.said = ""
+        try:
+            return await self._patience.send(key, ask, pictures, keep, failures)
+        finally:
+            if failures.counts:
+                line = entries.line_key(key)
+                self._journal.put(line, 1, entries.line_entry(failures, self._journal.last(line)))
 
     @asynccontextmanager
-    async def _held(self, name: str) -> AsyncIterator[None]:
-        """Hold a question, or a seat, among all workers."""
-        await self._desk.ask("take", self._holder, name)
-        try:
-            yield
-        finally:
-            await self._desk.ask("give_back", self._holder, name)
+    async def _held(self, key: str) -> AsyncIterator[None]:
+        """Hold a question, among all tasks of all workers.
 
-    async def _send_patiently(self, ask: Ask, question: Question) -> Reply | None:
-        """Send one request until it is answered; None when this one question is not to be answered now."""
-        spent = 0
-        while True:
-            async with self._slots:
-                await self._keep_quiet()
-                try:
-                    async with self._held(SEAT):
-                        self.num_sent += 1
-                        # Encoded anew for each try: only questions under way hold their image in memory.
-                        reply = await self._exchange.send(ask, _data_uri(question))
-                except TemporaryFailure as caught:
-                    failure = caught
-                else:
-                    self._num_answered += 1
-                    self._silent_in_a_row = 0
-                    return reply
-            # A timeout has already cost a whole `timeout_seconds`, so it counts twice.
-            spent += 2 if failure.timed_out else 1
-            if spent >= MAX_TRIES:
-                self._give_up(failure)
-                return None
-            seconds = pause_seconds(spent, failure.retry_after, rng=self._rng)
-            if failure.retry_after is not None:
-                self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + seconds)
-            await self._pause(seconds)
-
-    async def _keep_quiet(self) -> None:
-        """A teacher that said Retry-After to one question means them all."""
-        seconds = self._quiet_until - asyncio.get_running_loop().time()
-        if seconds > 0:
-            await self._pause(seconds)
-
-    def _give_up(self, failure: TemporaryFailure) -> None:
-        self._silent_in_a_row += 1
-        if self._num_answered == 0 or self._silent_in_a_row >= MOST_SILENT_QUESTIONS:
-            raise TeacherError(
-                f"teacher at {self._exchange.address}",
-                found=f"it does not answer any more ({failure})",
-                fix="look at its log, then run the same command again; the answers so far are kept",
-            )
-
-    def _not_there(self, failure: TemporaryFailure) -> TeacherError:
-        return TeacherError(
-            f"teacher at {self._exchange.address}",
-            found=f"nothing answers there ({failure})",
-            expected="an OpenAI-compatible server",
-            fix="start it, or set caption.teacher.base_url to its address, and run the same command again",
-        )
+        Rows may share image and prompt: the second waits for the first and finds its answers in the journal.
+        """
+        async with self._begun:
+            await self._desk.ask("take", self._holder, key)
+            try:
+                yield
+            finally:
+                await self._desk.ask("give_back", self._holder, key)
 
 
-def _problems(reply: Reply, judge: Judge) -> list[str]:
-    """The judge's codes, then the server's own; silence is a problem whatever the judge says."""
-    found = [CleanReason.EMPTY.value] if not reply.text.strip() else list(judge(reply.text, reply.finish_reason))
-    return list(dict.fromkeys([*found, *problems_of_finish(reply.finish_reason)]))
+def _answers(key: str, found: Sequence[dict[str, Any]], failures: Failures) -> Answers:
+    return Answers(key, tuple(_answer(entry) for entry in found), failures.said)
 
 
 def _answer(entry: dict[str, Any]) -> Answer:
-    return Answer(entry["text"], entry["finish_reason"], entry["model"], tuple(entry["problems"]))
-
-
-def _data_uri(question: Question) -> str:
-    return f"data:{question.media_type};base64,{base64.b64encode(question.load_image()).decode('ascii')}"
+    return Answer(
+        text=entry["text"],
+        finish_reason=entry["finish_reason"],
+        model=entry["model"],
+        problems=tuple(entry["problems"]),
+        # Entries of the first version have no thoughts and do not say which server it was.
+        reasoning=entry.get("reasoning", ""),
+        usage=entry.get("usage", {}),
+        latency_ms=entry.get("latency_ms", 0),
+        server=entry.get("server", ""),
+    )

@@ -1,29 +1,32 @@
-"""One request to the teacher and its reply. The only file that knows the `openai` package."""
+"""Requests to the teacher's servers and their replies. The only file that knows the HTTP client."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
+import json
+import logging
 import os
+import re
+import ssl
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from openai import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    AsyncOpenAI,
-    DefaultAsyncHttpxClient,
-    Timeout,
-)
-from openai.types.chat import ChatCompletion
+import httpx2
+from pydantic import SecretStr
 
 from nameplate.errors import TeacherError
 from nameplate.recipe import TeacherSection
+from nameplate.teacher.faults import Fault, NoAnswer, fault_of
 from nameplate.teacher.ladder import Ask
-from nameplate.teacher.line import is_temporary
+from nameplate.teacher.line import retry_after_seconds
+from nameplate.teacher.reply import LONGEST_LABEL, Reply, error_of, one_line, read_reply
 
 SIMULATOR_OWNER: Final = "nameplate-simulator"
 """`owned_by` of a model that is a simulator; the practice teacher says so in its list of models."""
@@ -31,149 +34,187 @@ NO_KEY: Final = "none"
 """Sent where the environment holds no key: local servers need none, but the protocol has the header."""
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 MODELS_TIMEOUT_SECONDS: Final = 10.0
-LONGEST_MESSAGE: Final = 200
+KEEP_ALIVE_SECONDS: Final = 30.0
+MOST_BYTES: Final = 1 << 20
+"""So much of a body is read. A caption has some thousand bytes; thoughts have some ten thousand."""
+
+# Its INFO lines hold the address as the recipe has it, with what its query may hold.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back: the raw text and everything the server said about it."""
+class Picture:
+    """An image of a question; loaded when it is sent."""
 
-    text: str
-    finish_reason: str
-    model: str
-    usage: dict[str, Any]
-    latency_ms: int
+    sha256: str
+    media_type: str
+    load: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A reply, and how it came."""
+
+    reply: Reply
+    seconds: float
     request_id: str | None
+    dropped: tuple[str, ...]
+    """Fields that this server does not know, and that were left out."""
 
 
-class TemporaryFailure(Exception):
-    """No answer this time; the same request may be sent again. Never leaves this room."""
+class _Body(NamedTuple):
+    status: int
+    data: bytes
+    is_whole: bool
+    headers: httpx2.Headers
 
-    def __init__(
-        self, message: str, *, retry_after: str | None = None, unreachable: bool = False, timed_out: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-        self.unreachable = unreachable
-        self.timed_out = timed_out
+
+@dataclass
+class _Server:
+    url: str
+    make: Callable[[], httpx2.AsyncClient]
+    idle: list[httpx2.AsyncClient] = field(default_factory=list)
+    made: list[httpx2.AsyncClient] = field(default_factory=list)
+    greeting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_simulated: bool | None = None
+    models: tuple[str, ...] = ()
+    unknown: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def connection(self) -> Iterator[httpx2.AsyncClient]:
+        """A client for one request at a time: a pool looks at all its connections twice for each request."""
+        if self.idle:
+            client = self.idle.pop()
+        else:
+            client = self.make()
+            self.made.append(client)
+        try:
+            yield client
+        finally:
+            self.idle.append(client)
 
 
 class Exchange:
-    """A connection to one teacher; belongs to the event loop it was made in."""
+    """Connections to one teacher's servers; belongs to the event loop it was made in."""
 
     def __init__(self, section: TeacherSection) -> None:
         self._section = section
-        self._key = os.environ.get(section.api_key_env) or NO_KEY
-        self.address = public_address(section.base_url)
-        self._client = AsyncOpenAI(
-            api_key=self._key,
-            base_url=section.base_url,
-            max_retries=0,
-            timeout=Timeout(section.timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
-            # A proxy from the environment cannot reach this machine's own loopback.
-            http_client=DefaultAsyncHttpxClient(trust_env=not _is_loopback(section.base_url)),
-        )
+        self._key = _key_in(section.api_key_env)
+        self.addresses = tuple(public_address(url) for url in section.base_urls)
+        self._servers = [_Server(url, partial(self._client, url)) for url in section.base_urls]
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        for server in self._servers:
+            for client in server.made:
+                await client.aclose()
 
-    async def send(self, ask: Ask, image_uri: str) -> Reply:
-        """Send one question about one image.
-
-        Args:
-            ask: the question and its sampling.
-            image_uri: the image as a `data:` URI.
+    async def send(self, index: int, ask: Ask, pictures: Sequence[Picture]) -> Sent:
+        """Send one question to one server; fields that it refuses are left out from then on.
 
         Raises:
-            TemporaryFailure: no answer this time.
-            TeacherError: the teacher refuses, and would refuse the next question as well.
+            NoAnswer: and why.
         """
+        server = self._servers[index]
+        extra = {key: value for key, value in ask.extra.items() if key not in server.unknown}
+        images = [_image(picture) for picture in pictures]
+        body = partial(_body, self._section.model, ask, images)
+        try:
+            return await self._send(server, body(extra), dropped=ask.extra.keys() - extra.keys())
+        except NoAnswer as caught:
+            if caught.fault is not Fault.REFUSED or not extra:
+                raise
+        sent = await self._send(server, body({}), dropped=ask.extra.keys())
+        # It takes the question without them: so it was them.
+        server.unknown |= extra.keys()
+        return sent
+
+    async def is_simulated(self, index: int) -> bool:
+        """Whether a server says that it is a simulator; asked once, and a server without a list of models is not.
+
+        Raises:
+            NoAnswer: nothing listens there.
+        """
+        server = self._servers[index]
+        async with server.greeting:
+            if server.is_simulated is None:
+                server.is_simulated = await self._greet(server)
+            return server.is_simulated
+
+    def models(self, index: int) -> tuple[str, ...]:
+        """The models that a server offers, as it said when it was greeted; none where it has no list."""
+        return self._servers[index].models
+
+    async def _send(self, server: _Server, content: bytes, *, dropped: Collection[str]) -> Sent:
         started = time.monotonic()
+        seconds = self._section.timeout_seconds
+        headers = {"Content-Type": "application/json"}
         try:
-            async with asyncio.timeout(self._section.timeout_seconds):
-                raw = await self._client.chat.completions.with_raw_response.create(**self._body(ask, image_uri))
-                completion = raw.parse()
+            async with asyncio.timeout(seconds):
+                answer = await self._read(server, "POST", "/chat/completions", content=content, headers=headers)
         except TimeoutError:
-            raise TemporaryFailure(f"no answer in {self._section.timeout_seconds:g} s", timed_out=True) from None
-        except APIConnectionError as error:
-            raise _line_failure(error) from None
-        except APIStatusError as error:
-            raise self._status_failure(error) from None
-        except (APIError, ValueError) as error:
-            raise self._not_a_teacher(type(error).__name__) from None
-        if not isinstance(completion, ChatCompletion):
-            raise self._not_a_teacher("a reply that is not JSON")
+            raise NoAnswer(f"no answer in {seconds:g} s", Fault.TIMED_OUT) from None
+        if answer.status != 200:
+            raise _refusal(answer)
+        reply = read_reply(answer.data, is_whole=answer.is_whole, reading=self._section.reading)
+        request_id = answer.headers.get("x-request-id")
+        return Sent(
+            reply,
+            time.monotonic() - started,
+            one_line(request_id, LONGEST_LABEL) if request_id else None,
+            tuple(sorted(dropped)),
+        )
+
+    async def _read(self, server: _Server, method: str, path: str, **request: Any) -> _Body:
+        """One request, and as much of its reply as we want."""
+        parts = urlsplit(server.url)
+        url = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + path, parts.query, ""))
+        pieces, size = [], 0
         try:
-            return _reply(completion, started, raw.headers.get("x-request-id"))
-        except (AttributeError, TypeError):
-            raise self._not_a_teacher("a reply without choices or message") from None
+            with server.connection() as client:
+                async with client.stream(method, url, **request) as response:
+                    async for piece in response.aiter_bytes():
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size > MOST_BYTES:
+                            break
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.InvalidURL) as error:
+            raise NoAnswer(f"no connection ({type(error).__name__})", Fault.UNREACHABLE) from None
+        except httpx2.TimeoutException:
+            raise NoAnswer("no answer in time", Fault.TIMED_OUT) from None
+        except httpx2.HTTPError as error:
+            raise NoAnswer(f"the connection ended early ({type(error).__name__})", Fault.DROPPED) from None
+        return _Body(response.status_code, self._without_key(b"".join(pieces)), size <= MOST_BYTES, response.headers)
 
-    async def is_simulated(self) -> bool:
-        """Whether the server says that it is a simulator; a server without a list of models is not.
-
-        Raises:
-            TemporaryFailure: nothing listens there.
-        """
+    async def _greet(self, server: _Server) -> bool:
         try:
             async with asyncio.timeout(MODELS_TIMEOUT_SECONDS):
-                page = await self._client.models.list()
-                return any(getattr(model, "owned_by", "") == SIMULATOR_OWNER for model in page.data)
-        except TimeoutError:
+                answer = await self._read(server, "GET", "/models")
+            models = [model for model in json.loads(answer.data)["data"] if isinstance(model, dict)]
+        except NoAnswer as failure:
+            if failure.fault is Fault.UNREACHABLE:
+                raise
             return False
-        except APIConnectionError as error:
-            failure = _line_failure(error)
-            if failure.unreachable:
-                raise failure from None
-            return False
-        except (APIError, ValueError, TypeError, AttributeError):
+        except (TimeoutError, ValueError, TypeError, KeyError, RecursionError):
             # Hosted servers may lack this list or give it another shape; captions do not need it.
             return False
+        server.models = tuple(one_line(model.get("id")) for model in models)
+        return any(model.get("owned_by") == SIMULATOR_OWNER for model in models)
 
-    def _body(self, ask: Ask, image_uri: str) -> dict[str, Any]:
-        body = ask.to_json()
-        prompt = body.pop("prompt")
-        if body["seed"] is None:
-            del body["seed"]
-        content = [
-            {"type": "image_url", "image_url": {"url": image_uri}},
-            {"type": "text", "text": prompt},
-        ]
-        return {"model": self._section.model, "messages": [{"role": "user", "content": content}], **body}
-
-    def _status_failure(self, error: APIStatusError) -> Exception:
-        status, said = error.status_code, self._clean(error.message)
-        if is_temporary(status):
-            return TemporaryFailure(f"HTTP {status}: {said}", retry_after=error.response.headers.get("retry-after"))
-        return TeacherError(
-            f"teacher at {self.address}",
-            found=f"HTTP {status} for model '{self._section.model}': {said}",
-            expected="an answer",
-            fix=_FIXES.get(status, _FIXES[400]).format(key=self._section.api_key_env),
+    def _client(self, url: str) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            headers={"Authorization": f"Bearer {self._key.get_secret_value()}", "Accept-Encoding": "identity"},
+            timeout=httpx2.Timeout(self._section.timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS, pool=None),
+            limits=httpx2.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS),
+            verify=_tls(),
+            # A proxy from the environment cannot reach this machine's own loopback.
+            trust_env=not _is_loopback(url),
         )
 
-    def _not_a_teacher(self, found: str) -> TeacherError:
-        return TeacherError(
-            f"teacher at {self.address}",
-            found=f"its reply cannot be read ({found})",
-            expected="an OpenAI-compatible chat completion",
-            fix="check caption.teacher.base_url; it usually ends in /v1",
-        )
-
-    def _clean(self, message: str) -> str:
-        """A server's words for a person: one line, clipped, and without our key should the server echo it."""
-        if self._key != NO_KEY:
-            message = message.replace(self._key, "[key]")
-        line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-        return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
-
-
-_FIXES: Final = {
-    400: "the request itself is refused: check caption.teacher.model, caption.sampling and that the model reads images",
-    401: "set the environment variable {key} (caption.teacher.api_key_env) to a valid key",
-    403: "the key in {key} may not use this model: check the account or caption.teacher.model",
-    404: "check caption.teacher.base_url (it usually ends in /v1) and caption.teacher.model",
-}
+    def _without_key(self, body: bytes) -> bytes:
+        """A body without our key, should the server echo it: bodies end up in messages and in the journal."""
+        key = self._key.get_secret_value()
+        return body if key == NO_KEY else body.replace(key.encode(), b"[key]")
 
 
 def public_address(base_url: str) -> str:
@@ -190,29 +231,52 @@ def _is_loopback(base_url: str) -> bool:
         return host == "localhost"
 
 
-def _line_failure(error: APIConnectionError) -> TemporaryFailure:
-    # Judged by name: the class comes from httpx or httpx2, as the version of openai has it.
-    kind = type(error.__cause__).__name__
-    return TemporaryFailure(
-        f"{error.message} ({kind})",
-        unreachable=kind in {"ConnectError", "ConnectTimeout"},
-        timed_out=kind in {"ReadTimeout", "WriteTimeout"},
+def _key_in(variable: str) -> SecretStr:
+    """The key in an environment variable.
+
+    Raises:
+        TeacherError: it cannot be one.
+    """
+    key = SecretStr(os.environ.get(variable, "").strip() or NO_KEY)
+    if re.fullmatch(r"[!-~]+", key.get_secret_value()) is None:
+        raise TeacherError(
+            f"environment variable {variable}",
+            found="spaces, line breaks or characters beyond ASCII, which no header can hold",
+            expected="a key",
+            fix=f"set {variable} (caption.teacher.api_key_env) to the key alone",
+        )
+    return key
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """The trusted authorities, read once: a client is made for each server and each shard."""
+    return httpx2.create_ssl_context()
+
+
+def _image(picture: Picture) -> bytes:
+    encoded = base64.b64encode(picture.load())
+    head = f'{{"type":"image_url","image_url":{{"url":"data:{picture.media_type};base64,'.encode()
+    return b"".join((head, encoded, b'"}},'))
+
+
+def _body(model: str, ask: Ask, images: Sequence[bytes], extra: dict[str, Any]) -> bytes:
+    """The request. Images are put into the JSON as they are: base64 needs no escapes, and no second pass."""
+    head = json.dumps({"model": model, **ask.sampling(), **extra})
+    text = json.dumps({"type": "text", "text": ask.prompt})
+    start = f'{head[:-1]}, "messages": [{{"role": "user", "content": ['.encode()
+    return b"".join((start, *images, text.encode(), b"]}]}"))
+
+
+def _refusal(answer: _Body) -> NoAnswer:
+    if 300 <= answer.status < 400:
+        where = public_address(answer.headers.get("location", ""))
+        said = f"HTTP {answer.status}: it sends us to {one_line(where) or 'another place'}"
+        return NoAnswer(said, Fault.FATAL, status=answer.status)
+    error = error_of(answer.data)
+    return NoAnswer(
+        f"HTTP {answer.status}: {error['message']}",
+        fault_of(answer.status, error),
+        status=answer.status,
+        retry_after=retry_after_seconds(answer.headers.get("retry-after")),
     )
-
-
-def _reply(completion: ChatCompletion, started: float, request_id: str | None) -> Reply:
-    # An empty list is a blocked answer (some hosted servers); no list at all raises: that is no completion.
-    choice = completion.choices[0] if len(completion.choices) > 0 else None
-    return Reply(
-        text=_text(choice.message.content) if choice is not None else "",
-        finish_reason=_text(choice.finish_reason) if choice is not None else "",
-        model=_text(completion.model),
-        usage=completion.usage.model_dump(exclude_none=True) if completion.usage is not None else {},
-        latency_ms=round((time.monotonic() - started) * 1000),
-        request_id=request_id,
-    )
-
-
-def _text(value: str | None) -> str:
-    # The openai package does not check replies: a server may leave out what its types promise.
-    return value or ""

@@ -1,39 +1,48 @@
-"""The line to the teacher: which failures are worth the same request again, how long to wait, and when to stop."""
+"""The line to a teacher: how long to stay away after a failure, and how often to come back."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 MAX_TRIES: Final = 6
-"""Most sendings of one request that gets no answer."""
+"""Most sendings of one request that gets no answer, and most failures in a row before a server counts as gone."""
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 300.0
 
-TEMPORARY_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""HTTP statuses that may pass by themselves; every other failure status stops the run."""
+
+class Clock:
+    """Time, as the desk sees it; tests bring their own."""
+
+    def now(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
 
 
-def is_temporary(status: int) -> bool:
-    """Whether the same request may be answered later."""
-    return status in TEMPORARY_STATUS or status >= 500
+def pause_seconds(failures: int, *, rng: random.Random) -> float:
+    """How long a server rests after the `failures`-th failure in a row (1 is the first).
 
-
-def pause_seconds(failures: int, retry_after: str | None, *, rng: random.Random) -> float:
-    """How long to wait after the `failures`-th failure of a request (1 is the first).
-
-    Doubles from half a second to thirty, with up to a quarter taken off so that many waiting requests do not come back
-    together. A Retry-After header (seconds or an HTTP date) is obeyed where it asks for more, up to five minutes.
+    Doubles from half a second to thirty, with up to a quarter taken off so that many clients do not come back together.
     """
-    own = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1)) * rng.uniform(0.75, 1.0)
-    return max(own, min(LONGEST_RETRY_AFTER_SECONDS, _retry_after_seconds(retry_after)))
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16)) * rng.uniform(0.75, 1.0)
 
 
-def _retry_after_seconds(header: str | None) -> float:
+def retry_after_seconds(header: str | None) -> float:
+    """What a Retry-After header asks for (seconds or an HTTP date), up to five minutes; 0 where it is unclear."""
+    return max(0.0, min(LONGEST_RETRY_AFTER_SECONDS, _seconds(header)))
+
+
+def _seconds(header: str | None) -> float:
     if header is None:
         return 0.0
     try:

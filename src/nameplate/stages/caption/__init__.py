@@ -1,7 +1,6 @@
 """The stage that gets captions: from the teacher, or from the table where it has them."""
 
-from nameplate.stages.caption.prompt import asks_for_name
 from nameplate.stages.caption.stage import VERSION, CaptionStage
 from nameplate.stages.caption.table import TABLE_VERSION, TableCaptionStage
 
-__all__ = ["TABLE_VERSION", "VERSION", "CaptionStage", "TableCaptionStage", "asks_for_name"]
+__all__ = ["TABLE_VERSION", "VERSION", "CaptionStage", "TableCaptionStage"]

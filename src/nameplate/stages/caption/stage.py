@@ -3,65 +3,87 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from nameplate.engine import Makers, ShardResult, ShardStage
+from nameplate.errors import RunDirectoryError
 from nameplate.names import Registry
 from nameplate.progress import Advance
 from nameplate.recipe import CaptionSection
 from nameplate.records import CaptionReason, StageName
+from nameplate.stages.caption.facts import check_attributes, facts_of
+from nameplate.stages.caption.figures import summarise
 from nameplate.stages.caption.judge import AnswerJudge
-from nameplate.stages.caption.prompt import asks_for_name, fill
+from nameplate.stages.caption.pairs import as_caption, parse_pairs
+from nameplate.stages.caption.pictures import Sending, how_to_send, policy
 from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal
 from nameplate.store.tables import StageTables
+from nameplate.teacher.beside import run_beside
 from nameplate.teacher.client import Answers, Question, TeacherClient
 from nameplate.teacher.desk import desk_makers
-from nameplate.teacher.exchange import public_address
+from nameplate.teacher.templates import MAX_NAME_CHARACTERS, find_template, one_line
+from nameplate.teacher.wordings import Language
 
-VERSION = 1
-
-_MEDIA_TYPES: Final = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "tif": "image/tiff"}
+VERSION = 2
 
 Row = dict[str, Any]
 
 
 class CaptionStage(ShardStage):
-    """Adds the teacher's last answer to each row; only a row that got no text at all is rejected.
+    """Adds the teacher's last answer to each row; only a row without a usable text is rejected.
 
     Args:
         section: teacher, sampling and question.
         registry: the names of the run, to see whether an answer says the row's own.
         images: where the fetched images lie.
         journal: SQLite file of all answers ever given.
+        language: that captions shall be in, and questions are.
+        column: the table's column of names, for the word by which the question calls a name.
     """
 
     name: ClassVar[StageName] = "caption"
     distributes: ClassVar[bool] = True
 
-    def __init__(self, section: CaptionSection, *, registry: Registry, images: ImageStore, journal: Path) -> None:
-        self._section = section
-        self._judge = AnswerJudge(registry, asks_for_name=asks_for_name(section.prompt))
+    def __init__(
+        self,
+        section: CaptionSection,
+        *,
+        registry: Registry,
+        images: ImageStore,
+        journal: Path,
+        language: Language = "en",
+        column: str | None = "brand",
+    ) -> None:
+        self.section = section
+        self._template = find_template(section, language=language, column=column)
+        self._judge = AnswerJudge(registry, self._template, language=language)
         self._images = images
-        self._journal = journal
+        self.journal = journal
 
     def shared(self) -> Makers:
         """The desk that keeps all workers together to `caption.teacher.concurrency` requests."""
-        return desk_makers(self._section.teacher)
+        return desk_makers(self.section, self.journal)
 
     def journals(self) -> Sequence[Path]:
         """The teacher's answers."""
-        return (self._journal,)
+        return (self.journal,)
 
     def folders(self) -> Sequence[Path]:
         """The images that are sent."""
         return (self._images.root,)
+
+    def prepare(self, inputs: Sequence[Path]) -> None:
+        """Check that the attributes are there before the first question is paid for.
+
+        Raises:
+            RecipeError: no row has one of them.
+        """
+        check_attributes(self.section.attributes, inputs)
 
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
         """Ask about all rows of a shard at once, as many at a time as the recipe allows.
@@ -72,39 +94,32 @@ class CaptionStage(ShardStage):
         listed: list[Row] = rows.to_pylist()
         if not listed:
             return self.result([], [])
-        client = TeacherClient(
-            self._section.teacher,
-            self._section.sampling,
-            self._journal,
-            services=self.services,
-            holder=listed[0]["row_id"],
-        )
-        answers = asyncio.run(self._ask_all(listed, client, advance))
+        client = self._client(holder=listed[0]["row_id"])
+        answers = run_beside(self.services, self._ask_all(listed, client, advance))
         kept, rejected = [], []
         for row, answer in zip(listed, answers, strict=True):
-            filled = {**row, **_columns(answer)}
-            if answer.best is not None:
+            filled = row | self._columns(row, answer)
+            if filled["caption_raw"]:
                 kept.append(filled)
             else:
-                rejected.append({**filled, "reason": CaptionReason.NO_ANSWER.value, "detail": _why_silent(answer)})
+                rejected.append(filled | _why_rejected(answer))
         return self.result(kept, rejected, {"requests": client.num_sent})
 
-    def finish(self, tables: StageTables) -> dict[str, Any]:
-        """Figures over all rows.
+    def ask_rows(self, rows: pa.Table, advance: Advance) -> list[Answers]:
+        """Ask about a few rows, in their order; the answers are in the journal when the stage comes to these rows.
 
-        `requests` are those that the shards of this table took, the others those of every run that added to its rows.
+        Raises:
+            TeacherError: as for `run_shard`.
         """
-        rows = [*_asked(tables.read_kept()), *_asked(tables.read_rejected())]
-        attempts = Counter(row["teacher_attempts"] for row in rows)
-        per_key = {row["request_key"]: row["teacher_attempts"] for row in rows}
-        return {
-            "requests": sum(part["requests"] for part in tables.figures()),
-            "answers": sum(per_key.values()),
-            "first_answer_problems": dict(Counter(row["first_problem"] for row in rows if row["first_problem"])),
-            "attempts": {str(number): attempts[number] for number in sorted(attempts)},
-            "server": public_address(self._section.teacher.base_url),
-            "simulated": self._was_simulated(per_key),
-        }
+        return run_beside(self.services, self._ask_all(rows.to_pylist(), self._client(holder="a few rows"), advance))
+
+    def finish(self, tables: StageTables) -> dict[str, Any]:
+        """Figures over all rows, see `summary.CaptionSummary`."""
+        with Journal(self.journal) as journal:
+            return summarise(tables, journal, section=self.section)
+
+    def _client(self, *, holder: str) -> TeacherClient:
+        return TeacherClient(self.section, self.journal, services=self.services, holder=holder)
 
     async def _ask_all(self, rows: Sequence[Row], client: TeacherClient, advance: Advance) -> list[Answers]:
         async with client:
@@ -117,42 +132,60 @@ class CaptionStage(ShardStage):
         return [task.result() for task in tasks]
 
     async def _ask_one(self, row: Row, client: TeacherClient, advance: Advance) -> Answers:
-        sha256, ext = row["image_sha256"], row["image_ext"]
+        facts = facts_of(row, self.section.attributes)
+        sending = self._sending(row)
         question = Question(
-            image_sha256=sha256,
-            media_type=_MEDIA_TYPES.get(ext, f"image/{ext}"),
-            load_image=partial(self._images.read, sha256, ext),
-            prompt=fill(self._section.prompt, name=row["name"], title=row["title"]),
-            name=row["name"],
+            image_sha256=row["image_sha256"],
+            media_type=sending.media_type,
+            load_image=lambda: sending.prepare(self._kept(row)),
+            prompt=self._template.fill(name=row["name"], title=row["title"], category=row["category"], facts=facts),
+            name=one_line(row["name"], MAX_NAME_CHARACTERS),
+            template=self._template.stamp,
+            image_policy=policy(self.section.image_longest_side),
+            wordings=self._template.wordings,
         )
         answers = await client.ask(question, self._judge.for_row(row["name"]))
         advance(1)
         return answers
 
-    def _was_simulated(self, keys: dict[str, int]) -> bool:
-        """Whether any of these answers came from a simulator, as the server said when it gave them."""
-        with Journal(self._journal) as journal:
-            return any(entry["simulated"] for key in keys for entry in journal.attempts(key))
+    def _sending(self, row: Row) -> Sending:
+        longest_side = self.section.image_longest_side
+        width, height = row["image_width"] or 0, row["image_height"] or 0
+        return how_to_send(ext=row["image_ext"], width=width, height=height, longest_side=longest_side)
+
+    def _kept(self, row: Row) -> bytes:
+        try:
+            return self._images.read(row["image_sha256"], row["image_ext"])
+        except FileNotFoundError:
+            where = self._images.path(row["image_sha256"], row["image_ext"])
+            fix = "delete the run's folder 'fetch' and run the same command again; it gets what is missing"
+            raise RunDirectoryError(str(where), found="this fetched image is gone", fix=fix) from None
+
+    def _columns(self, row: Row, answers: Answers) -> Row:
+        pairs = None
+        if self._template.form == "pairs":
+            read = [(answer, parse_pairs(answer.text)) for answer in reversed(answers.answers)]
+            best, pairs = next((each for each in read if each[1] is not None), (None, None))
+        else:
+            best = answers.best
+        columns: Row = {
+            "caption_raw": as_caption(pairs) if pairs is not None else best.text if best is not None else None,
+            "finish_reason": best.finish_reason if best is not None else None,
+            "teacher_model": best.model if best is not None else None,
+            "teacher_template": self._template.stamp,
+            "request_key": answers.key,
+            "teacher_attempts": len(answers.answers),
+            "first_problem": answers.first_problem,
+        }
+        if pairs is not None:
+            columns["qa_pairs"] = [pair._asdict() for pair in self._judge.teachable(pairs, name=row["name"])]
+        return columns
 
 
-def _columns(answers: Answers) -> Row:
-    best = answers.best
-    return {
-        "caption_raw": best.text if best is not None else None,
-        "finish_reason": best.finish_reason if best is not None else None,
-        "teacher_model": best.model if best is not None else None,
-        "request_key": answers.key,
-        "teacher_attempts": len(answers.answers),
-        "first_problem": answers.first_problem,
-    }
-
-
-def _why_silent(answers: Answers) -> str:
-    if not answers.answers:
-        return "the teacher did not answer in time; others were answered"
-    return f"{len(answers.answers)} answers without text"
-
-
-def _asked(table: pa.Table) -> list[Row]:
-    columns = ["request_key", "teacher_attempts", "first_problem"]
-    return list(table.select(columns).to_pylist())
+def _why_rejected(answers: Answers) -> Row:
+    if answers.best is not None:
+        detail = f"{len(answers.answers)} answers, none in pairs of a question and an answer"
+        return {"reason": CaptionReason.BAD_FORMAT.value, "detail": detail}
+    detail = f"{len(answers.answers)} answers without text" if answers.answers else "the teacher did not answer"
+    detail = f"{detail}: {answers.failure}" if answers.failure else detail
+    return {"reason": CaptionReason.NO_ANSWER.value, "detail": detail}

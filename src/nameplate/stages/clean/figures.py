@@ -51,7 +51,7 @@ def _names_it_raw(row: dict[str, Any], matcher: Matcher) -> bool:
         return False
     if row["name_verdict"] not in _WITHOUT_NAME and _MAY_REVEAL_NAME.isdisjoint(row["repairs"] or []):
         return True
-    return row["name"] in matcher.judge(row["caption_raw"] or "", row["name"]).claimed
+    return matcher.judge(row["caption_raw"] or "", row["name"]).verdict not in _WITHOUT_NAME
 
 
 def _all_rows(tables: StageTables) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from nameplate.stages.ingest.propose.proposal import Proposal
 from nameplate.stages.ingest.propose.survey import Survey
 
 _TABLE_FIELDS: Final = ("image", "id", "title", "text", "code", "category", "page")
-_TEACHER: Final = "# teacher: {base_url: http://localhost:8000/v1, model: Qwen/Qwen2-VL-72B-Instruct}"
+_TEACHER: Final = "# teacher: {base_urls: http://localhost:8000/v1, model: Qwen/Qwen2-VL-72B-Instruct}"
 _WRAP: Final = 110
 
 
