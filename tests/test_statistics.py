@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nameplate.statistics import mcnemar_exact, paired_bootstrap, wilson
+from nameplate.statistics import (
+    mcnemar_exact,
+    median_interval,
+    paired_bootstrap,
+    paired_difference,
+    share_difference_bootstrap,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +93,44 @@ def test_bootstrap_uses_the_pairs() -> None:
 def test_bootstrap_of_no_change_is_a_point() -> None:
     assert paired_bootstrap([True, False], [True, False], seed=0) == (0.0, 0.0)
     assert paired_bootstrap([], [], seed=0) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("n", [6, 7, 20, 50, 51, 200])
+def test_the_interval_of_a_median_is_as_sure_as_it_says_and_not_surer(n: int) -> None:
+    """Against the binomial: the median is below the k-th smallest value with the chance of fewer than k heads."""
+    interval = median_interval(list(range(1, n + 1)))
+    rank = int(interval.low)
+    assert interval.high == n + 1 - rank
+    assert 1 - 2 * stats.binom.cdf(rank - 1, n, 0.5) >= 0.95
+    assert 1 - 2 * stats.binom.cdf(rank, n, 0.5) < 0.95
+
+
+def test_few_values_bound_no_median() -> None:
+    for n in range(6):
+        assert median_interval([1.0] * n) == (-math.inf, math.inf)
+
+
+def test_a_paired_difference_is_newcombes() -> None:
+    """His example 36, 12, 2, 0 by method 10 (Statistics in Medicine 17:2635, 1998)."""
+    assert paired_difference(36, 12, 2, 0) == pytest.approx((0.0569, 0.3404), abs=1e-4)
+    mirrored = paired_difference(36, 2, 12, 0)
+    assert mirrored == pytest.approx((-0.3404, -0.0569), abs=1e-4)
+
+
+def test_a_paired_difference_never_shrinks_to_a_point() -> None:
+    assert paired_difference(0, 50, 0, 0) == pytest.approx(
+        (1 - math.hypot(1 - wilson(50, 50).low, wilson(0, 50).high), 1.0)
+    )
+    low, high = paired_difference(0, 0, 0, 50)
+    assert low < 0 < high
+    assert paired_difference(0, 0, 0, 0) == (-1.0, 1.0)
+
+
+def test_rows_are_resampled_with_all_that_they_have() -> None:
+    """A hundred claims in one row are one throw of the coin, not a hundred."""
+    clustered = share_difference_bootstrap([(0, 1)] * 20, [(100, 100)] * 10 + [(0, 100)] * 10, seed=0)
+    single = share_difference_bootstrap([(0, 100)] * 20, [(50, 100)] * 20, seed=0)
+    assert clustered.high - clustered.low > 0.3
+    assert single == pytest.approx((0.5, 0.5))
+    assert share_difference_bootstrap([], [], seed=0) == (-1.0, 1.0)
+    assert share_difference_bootstrap([(0, 0)] * 3, [(1, 1)] * 3, seed=0) == (-1.0, 1.0)

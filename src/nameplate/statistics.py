@@ -82,3 +82,78 @@ def paired_bootstrap(
     tail = (1 - confidence) / 2
     low, high = np.quantile(differences, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def median_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a median by the sign test: two order statistics, exact for any distribution.
+
+    Few values (under six at 95 %) cannot bound a median: the interval is then the whole line.
+    """
+    from scipy import stats
+
+    ordered = sorted(values)
+    # The chance that so many of n values or fewer lie below the median is that of so few heads.
+    rank = int(stats.binom.ppf((1 - confidence) / 2, len(ordered), 0.5)) if ordered else 0
+    if rank == 0:
+        return Interval(-math.inf, math.inf)
+    return Interval(float(ordered[rank - 1]), float(ordered[-rank]))
+
+
+def share_difference_bootstrap(
+    before: Sequence[tuple[int, int]],
+    after: Sequence[tuple[int, int]],
+    *,
+    seed: int,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Percentile interval of share(after) - share(before), where a row has several things that are counted.
+
+    Args:
+        before: (count, n) of every row; the share is the sum of counts over the sum of n.
+        after: likewise, of the same rows in the same order.
+        seed: of the bootstrap.
+        confidence: of the interval.
+        resamples: how many.
+
+    Rows are drawn with all that they have, since what is counted in one row is not independent.
+    """
+    assert len(before) == len(after), f"{len(before)} rows before, {len(after)} after"
+    if not before:
+        return Interval(-1.0, 1.0)
+    rows = np.hstack([np.asarray(before, dtype=float), np.asarray(after, dtype=float)])
+    weights = np.random.default_rng(seed).multinomial(len(rows), [1 / len(rows)] * len(rows), size=resamples)
+    sums = weights @ rows
+    drawn = sums[(sums[:, 1] > 0) & (sums[:, 3] > 0)]
+    if not len(drawn):
+        return Interval(-1.0, 1.0)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(drawn[:, 2] / drawn[:, 3] - drawn[:, 0] / drawn[:, 1], [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def paired_difference(
+    both: int, only_after: int, only_before: int, neither: int, *, confidence: float = CONFIDENCE
+) -> Interval:
+    """Interval of share(after) - share(before) over the same rows, from how many are right in which.
+
+    Method 10 of Newcombe 1998 (Statistics in Medicine 17:2635): the two Wilson intervals, put together with the
+    correlation of the pairs. Unlike a bootstrap it does not shrink to a point where every row changed, or none.
+    """
+    n = both + only_after + only_before + neither
+    if n == 0:
+        return Interval(-1.0, 1.0)
+    before, after = (wilson(both + alone, n, confidence=confidence) for alone in (only_before, only_after))
+    margins = math.prod((after.count, n - after.count, before.count, n - before.count))
+    cross = both * neither - only_after * only_before
+    corrected = cross if cross <= 0 else max(0.0, cross - n / 2)
+    correlation = corrected / math.sqrt(margins) if margins else 0.0
+
+    def reach(one: float, other: float) -> float:
+        return math.sqrt(one * one - 2 * correlation * one * other + other * other)
+
+    difference = (only_after - only_before) / n
+    return Interval(
+        max(-1.0, difference - reach(after.value - after.low, before.high - before.value)),
+        min(1.0, difference + reach(after.high - after.value, before.value - before.low)),
+    )

@@ -5,24 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nameplate.recipe import ReportSection
 from nameplate.records import SPLITS
+from nameplate.report.captions import build_captions
 from nameplate.report.charts import accuracy_figure, loss_figure, support_figure
-from nameplate.report.formats import FILTERS
 from nameplate.report.funnel import build_funnel
 from nameplate.report.gallery import build_gallery
 from nameplate.report.images import build_images
 from nameplate.report.names import build_names
 from nameplate.report.provenance import build_provenance
 from nameplate.report.teacher import build_teacher
+from nameplate.report.templating import asset, environment
 from nameplate.report.verdict import build_verdict
 from nameplate.store.files import write_text
 from nameplate.store.rundir import RunDirectory
@@ -48,13 +46,13 @@ def write_report(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, co
 def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, command: str) -> str:
     """The page as text."""
     section = ReportSection.model_validate(summary.recipe.get("report", {}))
-    script = _asset("script.js")
+    script = asset("script.js")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=summary.title,
-            style=Markup(_asset("style.css")),  # our own file, not data
+            style=Markup(asset("style.css")),  # our own file, not data
             script=Markup(script),  # our own file, not data
             script_hash=_csp_hash(script),
             written=datetime.now(UTC),
@@ -66,6 +64,7 @@ def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, com
             funnel=build_funnel(summary, run),
             images=build_images(summary),
             teacher=build_teacher(run),
+            captions=build_captions(summary),
             figures=_curves(summary),
             support=support_figure(summary.score.names),
             names=build_names(summary.score.names),
@@ -79,24 +78,6 @@ def _curves(summary: RunSummary) -> list[Any]:
     score = summary.score
     asked = sorted(score.checkpoints[0].metrics["validation"], key=lambda prompt: prompt != score.headline)
     return [*(accuracy_figure(score, prompt) for prompt in asked), loss_figure(score, summary.train)]
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nameplate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    return environment
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("nameplate.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _csp_hash(script: str) -> str:
