@@ -159,7 +159,7 @@ def test_a_kill_in_each_stage_loses_nothing_and_asks_nothing_twice(shop: tuple[P
 def test_a_teacher_that_is_not_there_is_one_paragraph_and_the_run_goes_on_later(shop: tuple[Path, Addresses]) -> None:
     folder, addresses = shop
     overrides = (f"store={folder / 'lonely-store'}", "table.limit=40")
-    words = command(folder, folder / "lonely", *overrides, "caption.teacher.base_url=http://127.0.0.1:9/v1")
+    words = command(folder, folder / "lonely", *overrides, "caption.teacher.base_urls=http://127.0.0.1:9/v1")
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from nameplate import records
 from nameplate.models.prompts import PROMPTS
-from nameplate.recipe import Recipe, Section
+from nameplate.predict.results import PREDICTED, PredictSummary
+from nameplate.recipe import PRESETS as POLICY_PRESETS
+from nameplate.recipe import (
+    BudgetSection,
+    ComponentPolicy,
+    LanguagePolicy,
+    MemorySection,
+    Recipe,
+    Section,
+    TeacherSection,
+)
+from nameplate.stages.audit.results import AuditReason, AuditVerdict, TextFlag
 from nameplate.stages.ingest import PRESETS
 from nameplate.stages.ingest.presets import Concern, TextRule
+from nameplate.teacher.faults import Fault
 
 FIELDS = {
     "table": "source preset id image image_root title text code category page null_values limit",
@@ -16,7 +28,7 @@ FIELDS = {
         "clocks image max_bytes concurrency per_host max_attempts allow_networks permitted_hosts referer "
         "placeholder_min_products keep_failures_days user_agent"
     ),
-    "caption": "teacher sampling source prompt",
+    "caption": ("preset teacher sampling budget source template prompt attributes image_longest_side"),
     "clean": (
         "language require_name min_words max_words loop_min_repeats ngram_cover few_words counting foreign_letters "
         "shared_by"
@@ -24,8 +36,8 @@ FIELDS = {
     "split": "min_per_name validation test code_prefix near_bits seed",
     "model": "base max_tiles",
     "train": (
-        "vision projector language epochs checkpoint_every_epochs batch_size micro_batch_size name_question_share "
-        "warmup_share seed"
+        "preset vision projector language memory epochs checkpoint_every_epochs batch_size micro_batch_size "
+        "name_question_share warmup_share seed"
     ),
     "score": "prompts headline select_on batch_size max_new_tokens",
     "report": "title gallery",
@@ -38,7 +50,7 @@ CODES = {
         "http_404 http_410 http_403 http_429 http_4xx http_5xx redirect_loop opted_out robots_disallowed "
         "too_many_bytes truncated not_an_image decode_error too_many_pixels too_small bad_aspect blank placeholder"
     ),
-    "CaptionReason": "no_answer",
+    "CaptionReason": "no_answer bad_format",
     "CleanReason": (
         "empty refusal leaked wrapped garbled mojibake tail_loop inner_loop sentence_repeat ngram_cover few_words "
         "counting word_salad wrong_script wrong_language no_whole_sentence too_short too_long name_absent "
@@ -73,6 +85,22 @@ def test_recipe_fields() -> None:
     assert found == FIELDS
 
 
+def test_teacher_fields() -> None:
+    fields = "base_urls model api_key_env timeout_seconds concurrency max_attempts reading stop_bad_share"
+    assert " ".join(TeacherSection.model_fields) == fields
+    assert " ".join(BudgetSection.model_fields) == "max_tokens max_money price_per_million_in price_per_million_out"
+    faults = "unreachable timed_out dropped busy broken unreadable refused fatal"
+    assert " ".join(Fault) == faults
+
+
+def test_policy_fields_and_presets() -> None:
+    of_component = "mode lr weight_decay layer_decay num_layers layers rank alpha targets"
+    assert " ".join(ComponentPolicy.model_fields) == of_component
+    assert " ".join(LanguagePolicy.model_fields) == f"{of_component} embeddings head"
+    assert " ".join(MemorySection.model_fields) == "weights checkpointing quantise"
+    assert " ".join(POLICY_PRESETS) == "frozen-language frozen-vision projector-only recommended everything"
+
+
 def test_reason_codes() -> None:
     assert {name: " ".join(getattr(records, name)) for name in CODES} == CODES
 
@@ -87,3 +115,22 @@ def test_prompts() -> None:
         "detail": "Describe this product in detail.",
         "name": "Which brand is this product?",
     }
+
+
+def test_what_an_audit_may_say() -> None:
+    assert " ".join(AuditVerdict) == "worth_teaching only_the_name do_not_train inconclusive"
+    assert " ".join(AuditReason) == (
+        "too_few_rows names_unknown_to_base captions_say_more judge_prefers_captions captions_contradicted "
+        "captions_ignore_image captions_alike base_says_more base_says_the_same captions_add_nothing judge_prefers_base"
+    )
+    assert " ".join(TextFlag) == (
+        "cut_off refusal repeats leaked wrong_language link_or_price unseeable near_duplicate"
+    )
+
+
+def test_what_predicting_writes() -> None:
+    assert " ".join(PREDICTED.names) == ("path answer name verdict confidence name_confidence finish reason detail")
+    assert " ".join(PredictSummary.model_fields) == (
+        "checkpoint weights prompt names images answered computed cut_off verdicts reasons left_out seconds "
+        "images_per_second"
+    )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nameplate.engine import Engine, LocalEngine, ShardStage, StageOutcome, file_shards
-from nameplate.errors import InputError
+from nameplate.errors import InputError, RecipeError
 from nameplate.names import MATCHER_VERSION, NORMALISER_VERSION, Registry
 from nameplate.progress import Progress, SilentProgress
 from nameplate.recipe import Recipe, check_choices, dump_recipe
@@ -32,6 +32,9 @@ from nameplate.store.tables import StageTables
 from nameplate.summary import RunSummary
 
 if TYPE_CHECKING:
+    from nameplate.stages.audit import AuditChoices, AuditSummary
+    from nameplate.stages.caption import CaptionStage
+    from nameplate.stages.caption.estimate import CaptionEstimate
     from nameplate.stages.fetch import AskedAgain, LinkCheck
 
 
@@ -115,6 +118,30 @@ class Pipeline:
             merge_back(tables, aside=aside, inputs=run.tables("ingest"))
             self._bring_up("fetch")
             return asked
+
+    def estimate_captions(self, num_rows: int) -> CaptionEstimate:
+        """Ask the teacher about a few rows, and say what all will cost; runs up to `fetch` if that is stale."""
+        check_choices(self.recipe, until="caption")
+        if self.recipe.caption.source == "table":
+            raise RecipeError("caption.source: table", found="no teacher is asked, so there is nothing to estimate")
+        with self.run_directory.locked():
+            self._bring_up("fetch")
+            return self._estimate(num_rows)
+
+    def audit(self, choices: AuditChoices) -> AuditSummary:
+        """Lay what the base says by itself beside a sample of the clean captions; first runs up to `clean`."""
+        from nameplate.report import write_audit_page
+        from nameplate.stages.audit import run_audit
+
+        check_choices(self.recipe, until="clean")
+        run = self.run_directory
+        with run.locked():
+            # A model that is not there should be known before a teacher is paid.
+            self._base_fingerprint()
+            self._bring_up("clean")
+            found = run_audit(self.recipe, choices, run=run, registry=self._registry(), progress=self.progress)
+            write_audit_page(found, run=run)
+            return found
 
     def _bring_up(self, until: StageName) -> bool:
         """Run what is stale, up to `until`; says whether `until` itself was."""
@@ -202,25 +229,51 @@ class Pipeline:
         )
 
     def _caption(self) -> Step:
-        from nameplate.stages.caption import TABLE_VERSION, VERSION, CaptionStage, TableCaptionStage
+        from nameplate.stages.caption import TABLE_VERSION, VERSION, TableCaptionStage
+        from nameplate.teacher.templates import template_of
 
-        run, section = self.run_directory, self.recipe.caption
+        section = self.recipe.caption
         if section.source == "table":
             return Step("caption", (TABLE_VERSION, "table"), lambda: self._run_rows(TableCaptionStage(), "fetch"))
-        return Step(
-            "caption",
-            (VERSION, section),
-            lambda: self._run_rows(
-                CaptionStage(section, registry=self._registry(), images=run.images, journal=run.teacher_journal),
-                "fetch",
-            ),
+        # Where the teacher is, how fast it may be asked and what it may cost are no part of its answers.
+        template, teacher = template_of(self.recipe), section.teacher
+        question = (template.stamp, template.wording, section.attributes, section.image_longest_side)
+        asked = (teacher.model, teacher.reading, teacher.max_attempts, section.sampling, self.recipe.clean.language)
+        return Step("caption", (VERSION, question, asked), self._ask_teacher)
+
+    def _ask_teacher(self) -> StageOutcome:
+        from nameplate.stages.caption.estimate import MANY_ROWS, ROWS_FOR_ESTIMATE, as_line
+
+        starts = not self.run_directory.tables("caption").kept_paths()
+        if starts and self.run_directory.tables("fetch").num_kept() >= MANY_ROWS:
+            self.progress.note(f"caption: {as_line(self._estimate(ROWS_FOR_ESTIMATE))}")
+        return self._run_rows(self._caption_stage(), "fetch")
+
+    def _estimate(self, num_rows: int) -> CaptionEstimate:
+        from nameplate.stages.caption.estimate import estimate_captions
+
+        tables = self.run_directory.tables("fetch")
+        return estimate_captions(self._caption_stage(), tables, num_rows=num_rows, progress=self.progress)
+
+    def _caption_stage(self) -> CaptionStage:
+        from nameplate.stages.caption import CaptionStage
+
+        run, recipe = self.run_directory, self.recipe
+        return CaptionStage(
+            recipe.caption,
+            registry=self._registry(),
+            images=run.images,
+            journal=run.teacher_journal,
+            language=recipe.clean.language,
+            column=recipe.name.column,
         )
 
     def _clean(self) -> Step:
         from nameplate.stages.clean import VERSION, CleanStage
+        from nameplate.teacher.templates import template_of
 
-        section, asked = self.recipe.clean, self.recipe.caption
-        prompt = asked.prompt if asked.source == "teacher" else ""
+        section = self.recipe.clean
+        prompt = template_of(self.recipe).wording if self.recipe.caption.source == "teacher" else ""
         return Step(
             "clean",
             (VERSION, MATCHER_VERSION, section, prompt),

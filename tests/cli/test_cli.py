@@ -16,12 +16,14 @@ COMMANDS = [
     "caption",
     "clean",
     "split",
+    "audit",
     "train",
     "score",
     "report",
     "demo",
     "init",
     "presets",
+    "predict",
     "recipe",
 ]
 

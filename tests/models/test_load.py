@@ -147,7 +147,7 @@ def test_only_weights_settings_and_tokenizer_are_asked_of_the_hub(base: Path, mo
 
     monkeypatch.setattr("nameplate.models.locate.snapshot_download", snapshot)
     assert find_model("somebody/model") == base
-    assert asked == ["somebody/model", ["*.jinja", "*.json", "*.safetensors", "*.txt"]]
+    assert asked == ["somebody/model", ["*.jinja", "*.json", "*.safetensors", "*.txt", "LICENSE*", "README.md"]]
 
 
 def test_broken_weights_are_one_clear_error(base: Path, tmp_path: Path) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from nameplate.cli.auditing import audit_command
 from nameplate.cli.calibrate import calibrate_command
+from nameplate.cli.captioning import estimate_command, teachers_command
+from nameplate.cli.composing import compose_command
 from nameplate.cli.engines import EngineName, check_engine
 from nameplate.cli.fetching import again_command, check_command
 from nameplate.cli.naming import names_command
+from nameplate.cli.parting import parts_command
+from nameplate.cli.predicting import predict_command
 from nameplate.cli.proposing import init_command, presets_command
 from nameplate.cli.running import DEMO_FOLDER, demo_command, run_until, schema_command
 
@@ -108,6 +113,9 @@ def fetch(
 @app.command()
 def caption(
     recipe: RecipePath,
+    estimate: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only ask about N rows, and say what all will cost.")
+    ] = None,
     run_dir: RunDir = None,
     set_: Overrides = None,
     engine: EngineOption = EngineName.LOCAL,
@@ -116,6 +124,11 @@ def caption(
 ) -> None:
     """Ask the teacher for a caption of every image; no answer is paid for twice."""
     check_engine(engine, address)
+    if estimate is not None:
+        if engine is EngineName.RAY:
+            raise typer.BadParameter("--estimate asks from this process: leave --engine out")
+        estimate_command(estimate, recipe=recipe, run_dir=run_dir, overrides=set_ or [], as_json=json)
+        return
     run_until(
         "caption",
         recipe=recipe,
@@ -162,6 +175,33 @@ def split(recipe: RecipePath, run_dir: RunDir = None, set_: Overrides = None, js
 
 
 @app.command()
+def audit(
+    recipe: RecipePath,
+    rows: Annotated[int, typer.Option(min=1, help="Captions to look at.")] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed: other rows.")] = 0,
+    judge: Annotated[bool, typer.Option("--judge", help="Let a model at the teacher's server compare, too.")] = False,
+    judge_model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Which model judges; default: the teacher's own.")
+    ] = None,
+    run_dir: RunDir = None,
+    set_: Overrides = None,
+    json: AsJson = False,
+) -> None:
+    """Say whether the captions hold anything that the base does not say by itself; exit code 1 if not, or not shown."""
+    code = audit_command(
+        recipe=recipe,
+        rows=rows,
+        seed=seed,
+        judge=judge,
+        judge_model=judge_model,
+        run_dir=run_dir,
+        overrides=set_ or [],
+        as_json=json,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def train(recipe: RecipePath, run_dir: RunDir = None, set_: Overrides = None, json: AsJson = False) -> None:
     """Train the model under the recipe's policies."""
     run_until("train", recipe=recipe, run_dir=run_dir, overrides=set_ or [], as_json=json)
@@ -203,9 +243,15 @@ def init(
 
 
 @app.command()
-def presets(json: AsJson = False) -> None:
-    """List the data sets whose layout is known, with their licences."""
-    presets_command(as_json=json)
+def presets(
+    teachers: Annotated[bool, typer.Option("--teachers", help="List the teachers that are known instead.")] = False,
+    json: AsJson = False,
+) -> None:
+    """List the data sets whose layout is known, with their licences; or the teachers."""
+    if teachers:
+        teachers_command(as_json=json)
+    else:
+        presets_command(as_json=json)
 
 
 @app.command()
@@ -221,6 +267,58 @@ def names(
 ) -> None:
     """Look at the names of a column, say which may be one, and write a registry to decide in."""
     names_command(table, column=column, captions=captions, out=out, force=force, as_json=json)
+
+
+@app.command()
+def parts(recipe: RecipePath, set_: Overrides = None, json: AsJson = False) -> None:
+    """Say what the model is made of, and what of it the recipe would train and how fast."""
+    parts_command(recipe=recipe, overrides=set_ or [], as_json=json)
+
+
+@app.command()
+def compose(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the new model: not there yet, or empty.")],
+    vision: Annotated[str, typer.Option(metavar="MODEL", help="An InternVL, or its vision tower: folder or Hub id.")],
+    language: Annotated[str, typer.Option(metavar="MODEL", help="A Qwen2, Qwen3 or Llama chat model, likewise.")],
+    layout: Annotated[
+        Literal["native", "original"], typer.Option(help="As transformers writes it, or as OpenGVLab does.")
+    ] = "native",
+    seed: Annotated[int, typer.Option(help="Of the new projector: same seed, same model.")] = 0,
+    json: AsJson = False,
+) -> None:
+    """Put a new model together: an InternViT, a fresh projector and a language model."""
+    compose_command(vision=vision, language=language, out=out, layout=layout, seed=seed, as_json=json)
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A run, RUN:epoch-05, a model's folder, a Hub id, or starter.")
+    ],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders of them, or tables.")],
+    registry: Annotated[
+        str | None, typer.Option(metavar="RUN_OR_FILE", help="Names to look for in answers; default: the run's.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="short, detail or name, or a question of your own.")] = "detail",
+    column: Annotated[str | None, typer.Option(help="Image column of tables; default: the one that looks so.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write .csv, .jsonl or .parquet; a second run continues.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images per generation batch.")] = 16,
+    set_: Overrides = None,
+    json: AsJson = False,
+) -> None:
+    """Ask a model about any images: an answer, its name and its confidence for each."""
+    code = predict_command(
+        checkpoint,
+        inputs,
+        registry=registry,
+        prompt=prompt,
+        column=column,
+        out=out,
+        batch=batch,
+        overrides=set_ or [],
+        as_json=json,
+    )
+    raise typer.Exit(code)
 
 
 @recipe_app.command()

@@ -80,6 +80,7 @@ def run_until(
 ) -> None:
     """Run a recipe up to one stage and print what is known then."""
     with explaining():
+        from nameplate.cli.captioning import print_captions
         from nameplate.cli.linktables import print_links
         from nameplate.cli.tables import print_funnel, print_scores
 
@@ -95,6 +96,8 @@ def run_until(
         print_funnel(run.manifest)
         if stage == "fetch":
             print_links(run.manifest)
+        else:
+            print_captions(run.manifest)
         if scored:
             print_scores(pipeline.summary())
         if stage == "report":

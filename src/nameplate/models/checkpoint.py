@@ -111,7 +111,12 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     with explaining_disk_errors(folder), system_errors():
         remove_folder(temporary)
         temporary.mkdir(parents=True)
-        yield temporary
+        try:
+            yield temporary
+        except BaseException:
+            # Half a model is of no use to anyone, and it is large.
+            remove_folder(temporary)
+            raise
         remove_folder(folder)
         temporary.rename(folder)
 

@@ -16,6 +16,8 @@ from nameplate.store.files import write_json
 PREPROCESSOR_FILE: Final = "preprocessor_config.json"
 PROCESSOR_FILE: Final = "processor_config.json"
 """Where transformers 5 writes the image processor, nested."""
+TURN_START: Final = "<|im_start|>{role}\n"
+"""ChatML's."""
 
 
 class ImageContract(BaseModel):
@@ -39,7 +41,7 @@ class ImageContract(BaseModel):
     """Whether an image of several tiles is also shown whole."""
     system: str = ""
     """Text of the system turn; empty: no such turn."""
-    turn_start: str = "<|im_start|>{role}\n"
+    turn_start: str = TURN_START
     """What opens a turn of system, user or assistant."""
     turn_end: str = "<|im_end|>\n"
     """What ends a turn; the model's own turn ends with its first token."""

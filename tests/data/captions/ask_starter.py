@@ -69,7 +69,7 @@ def spoil(loaded: LoadedModel, share: float) -> None:
 def answers(loaded: LoadedModel, images: list[bytes], *, prompt: str, setting: dict[str, float]) -> list[str]:
     """Greedy answers; the end of a turn may be forbidden up to `min_new_tokens`."""
     processor, model = loaded.processor, loaded.model
-    pixels = torch.stack([torch.from_numpy(processor.pixels(image)) for image in images])
+    batch = processor.batch([processor.prepare(image) for image in images])
     question = torch.tensor([processor.encode(prompt).input_ids] * len(images))
     with torch.inference_mode():
         output = model.generate(
@@ -80,7 +80,7 @@ def answers(loaded: LoadedModel, images: list[bytes], *, prompt: str, setting: d
             max_new_tokens=int(setting["max_new_tokens"]),
             eos_token_id=processor.end_id,
             pad_token_id=processor.pad_id,
-            **image_inputs({"image_features": vision_features(model, pixels)}),
+            **image_inputs(vision_features(model, batch).merged()),
         )
     return [processor.decode(row[question.shape[1] :].tolist()) for row in output]
 

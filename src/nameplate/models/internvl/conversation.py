@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nameplate.errors import ModelError
-from nameplate.models.contract import PREPROCESSOR_FILE, ImageContract
+from nameplate.models.contract import PREPROCESSOR_FILE, TURN_START, ImageContract
 from nameplate.models.internvl.config import check_original, tile_side, tokens_per_tile
 from nameplate.store.files import write_json
 
@@ -81,9 +81,18 @@ def settings_of(contract: ImageContract, *, kept: Mapping[str, Any]) -> dict[str
     Args:
         contract: what to say.
         kept: the original configuration it came from; empty: it came from elsewhere.
+
+    Raises:
+        ModelError: its turns are none that an original template has.
     """
     names = [name for name, template in TEMPLATES.items() if template.turn_end == contract.turn_end]
-    assert names, f"no template of InternVL ends its turns with {contract.turn_end!r}"
+    if contract.turn_start != TURN_START or not names:
+        raise ModelError(
+            "the original layout",
+            found=f"turns that start with {contract.turn_start!r} and end with {contract.turn_end!r}",
+            expected="ChatML, which is all that InternVL's own code can be told",
+            fix="use the native layout",
+        )
     template = kept.get("template") if kept.get("template") in names else names[0]
     several = contract.max_tiles > 1
     tiles = {
