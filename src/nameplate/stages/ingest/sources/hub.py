@@ -142,7 +142,7 @@ class HubSource(Source):
             import huggingface_hub
 
             datasets.disable_progress_bars()
-            huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+            huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # the package leaves it untyped
             stream = datasets.load_dataset(
                 self._id, self._config, split=self._split, revision=self._revision, streaming=True, **settings
             )
