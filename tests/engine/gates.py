@@ -17,7 +17,7 @@ from nameplate.progress import Advance
 
 from .odd_rows import OddRows
 
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 60.0
 
 
 class Gate:
@@ -48,21 +48,25 @@ class Gate:
 class UsesAGate(OddRows):
     """Every row of a shard goes through the gate, all at the same time, and writes down who else is inside.
 
-    Who is inside leaves a file with his process id, so the count does not believe the gate.
+    Who is inside leaves a file with his process id, so the count does not believe the gate. In company, work begins
+    when two processes are there, and nobody leaves before as many as the gate lets in were seen inside at once.
     """
 
-    def __init__(self, notes: Path, log: Path, *, limit: int) -> None:
+    def __init__(self, notes: Path, log: Path, *, limit: int, lease_seconds: float = LEASE_SECONDS) -> None:
         super().__init__(notes)
         self.log = log
         self.limit = limit
-        self.seconds = 0.05
+        self.lease_seconds = lease_seconds
+        self.in_company = False
         self.victim: str | None = None
         (log / "inside").mkdir(parents=True)
 
     def shared(self) -> Makers:
-        return {"gate": partial(Gate, self.limit)}
+        return {"gate": partial(Gate, self.limit, self.lease_seconds)}
 
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
+        if self.in_company:
+            self.wait_for_company()
         asyncio.run(self._all(rows["row_id"].to_pylist()))
         return super().run_shard(rows, advance)
 
@@ -71,6 +75,9 @@ class UsesAGate(OddRows):
         counts = [int(path.read_text()) for path in self.log.glob("*.count")]
         return len(counts), max(counts)
 
+    def _inside(self) -> int:
+        return sum(Path(f"/proc/{path.suffix[1:]}").exists() for path in (self.log / "inside").iterdir())
+
     async def _all(self, row_ids: list[str]) -> None:
         gate = self.services.shared("gate")
 
@@ -78,8 +85,12 @@ class UsesAGate(OddRows):
             lease = await gate.ask("acquire")
             mine = self.log / "inside" / f"{row_id}.{os.getpid()}"
             mine.touch()
-            inside = sum(Path(f"/proc/{path.suffix[1:]}").exists() for path in (self.log / "inside").iterdir())
-            await asyncio.sleep(self.seconds)
+            inside = self._inside()
+            while self.in_company and not self.times("met"):
+                inside = max(inside, self._inside())
+                if inside >= self.limit:
+                    self.note("met")
+                await asyncio.sleep(0.01)
             if row_id == self.victim and self.first("died"):
                 os.kill(os.getpid(), signal.SIGKILL)
             (self.log / f"{row_id}.count").write_text(str(inside))

@@ -84,12 +84,27 @@ class OddRows(ShardStage):
         """Who noted it."""
         return {int(path.name.rsplit(".", 1)[1]) for path in self.notes.glob(f"{what}*")}
 
+    def wait_for_company(self, seconds: float = 60.0) -> None:
+        """Go on when another process works on this stage, too: a busy machine may start one long before the other."""
+        self.note("came")
+        until = time.monotonic() + seconds
+        while len(self.pids("came")) < 2:
+            assert time.monotonic() < until, f"no other process came within {seconds:.0f} s"
+            time.sleep(0.01)
+
     def second_look(self, tables: StageTables) -> Moves:
         self.looks += 1
         return {"00001": ("duplicate_id", "by the whole table")}
 
     def finish(self, tables: StageTables) -> dict[str, Any]:
         return {"shards": len(tables.kept_paths()), "rows": sum(part["rows"] for part in tables.figures())}
+
+
+class WaitsForCompany(OddRows):
+    """Runs where at least two processes do."""
+
+    def work(self, first: str) -> None:
+        self.wait_for_company()
 
 
 class LosesRows(OddRows):
@@ -158,11 +173,14 @@ class UsesAJournal(OddRows):
         super().__init__(notes)
         self.path = path
         self.dies_after = ""
+        self.in_company = False
 
     def journals(self) -> Sequence[Path]:
         return (self.path,)
 
     def run_shard(self, rows: pa.Table, advance: Advance) -> ShardResult:
+        if self.in_company:
+            self.wait_for_company()
         with self.services.journal(self.path) as journal:
             for row_id in rows["row_id"].to_pylist():
                 if journal.last(row_id) is not None:
