@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from nameplate import records
 from nameplate.models.prompts import PROMPTS
 from nameplate.predict.results import PREDICTED, PredictSummary
@@ -9,8 +11,11 @@ from nameplate.recipe import PRESETS as POLICY_PRESETS
 from nameplate.recipe import (
     BudgetSection,
     ComponentPolicy,
+    ExamplesSection,
     LanguagePolicy,
     MemorySection,
+    OptimizerName,
+    OptimizerSection,
     Recipe,
     Section,
     TeacherSection,
@@ -36,8 +41,7 @@ FIELDS = {
     "split": "min_per_name validation test code_prefix near_bits seed",
     "model": "base max_tiles",
     "train": (
-        "preset vision projector language memory epochs checkpoint_every_epochs batch_size micro_batch_size "
-        "name_question_share warmup_share seed"
+        "preset vision projector language optimizer examples memory epochs checkpoint_every_epochs keep batch_size seed"
     ),
     "score": "prompts headline select_on batch_size max_new_tokens",
     "report": "title gallery",
@@ -97,7 +101,13 @@ def test_policy_fields_and_presets() -> None:
     of_component = "mode lr weight_decay layer_decay num_layers layers rank alpha targets"
     assert " ".join(ComponentPolicy.model_fields) == of_component
     assert " ".join(LanguagePolicy.model_fields) == f"{of_component} embeddings head"
-    assert " ".join(MemorySection.model_fields) == "weights checkpointing quantise"
+    memory = "weights checkpointing quantise micro_batch_size packing prefix prefix_max_bytes"
+    assert " ".join(MemorySection.model_fields) == memory
+    rates = "name betas epsilon rank update_interval warmup_share max_grad_norm ema_decay"
+    assert " ".join(OptimizerSection.model_fields) == rates
+    examples = "name_question_share question_answer_share balance weighting name_weight augment"
+    assert " ".join(ExamplesSection.model_fields) == examples
+    assert get_args(OptimizerName) == ("adamw", "apollo", "apollo_mini", "muon", "adamw_8bit")
     assert " ".join(POLICY_PRESETS) == "frozen-language frozen-vision projector-only recommended everything"
 
 

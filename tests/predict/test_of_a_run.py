@@ -61,8 +61,8 @@ def _recipe(base: Path) -> Recipe:
             "epochs": 24,
             "checkpoint_every_epochs": 12,
             "batch_size": 6,
-            "micro_batch_size": 6,
-            "name_question_share": 0.7,
+            "memory": {"micro_batch_size": 6},
+            "examples": {"name_question_share": 0.7},
         },
         "score": {"max_new_tokens": 12, "batch_size": 4},
     }

@@ -18,7 +18,7 @@ from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.prompts import PROMPTS
 from nameplate.names import Registry, build_registry
 from nameplate.progress import SilentProgress
-from nameplate.recipe import ComponentPolicy, ModelSection, ScoreSection, TrainSection
+from nameplate.recipe import ComponentPolicy, ExamplesSection, MemorySection, ModelSection, ScoreSection, TrainSection
 from nameplate.stages.score import answers, read_scores, run_scoring
 from nameplate.stages.score.metrics import compare, metrics_of, select
 from nameplate.stages.score.results import Prediction
@@ -55,8 +55,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirector
         epochs=24,
         checkpoint_every_epochs=12,
         batch_size=6,
-        micro_batch_size=6,
-        name_question_share=0.7,
+        memory=MemorySection(micro_batch_size=6),
+        examples=ExamplesSection(name_question_share=0.7),
     )
     run_training(section, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress())
     return run

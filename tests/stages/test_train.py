@@ -26,7 +26,8 @@ from nameplate.models.prompts import PROMPTS
 from nameplate.progress import SilentProgress, TaskHandle
 from nameplate.recipe import ComponentPolicy, ModelSection, TrainSection
 from nameplate.stages.train import run_training, stage
-from nameplate.stages.train.examples import EpochPlan, read_training_rows
+from nameplate.stages.train.epochplan import EpochPlan
+from nameplate.stages.train.examples import read_training_rows
 from nameplate.stages.train.losses import LossLog
 from nameplate.store.fingerprint import folder_fingerprint
 from nameplate.store.rundir import RunDirectory
@@ -37,6 +38,10 @@ FROZEN = ComponentPolicy(mode="frozen")
 LORA = ComponentPolicy(mode="lora", lr=2e-2, rank=4)
 
 
+def micro(size: int) -> dict[str, int]:
+    return {"micro_batch_size": size}
+
+
 def section(**changes: object) -> TrainSection:
     values: dict[str, object] = {
         "vision": FULL,
@@ -45,7 +50,7 @@ def section(**changes: object) -> TrainSection:
         "epochs": 4,
         "checkpoint_every_epochs": 2,
         "batch_size": 4,
-        "micro_batch_size": 2,
+        "memory": micro(2),
     }
     return TrainSection.model_validate(values | changes)
 
@@ -196,7 +201,9 @@ def test_accumulated_step_equals_the_same_step_in_one_batch(
     monkeypatch.setattr(precision, "compute_dtype", lambda: torch.float32)
     losses = [
         train(
-            write_tiny_run(tmp_path / str(micro)), base, section(batch_size=6, micro_batch_size=micro, epochs=2)
+            write_tiny_run(tmp_path / str(micro)),
+            base,
+            section(batch_size=6, memory={"micro_batch_size": micro}, epochs=2),
         ).losses
         for micro in (6, 2, 4)
     ]
@@ -207,7 +214,7 @@ def test_accumulated_step_equals_the_same_step_in_one_batch(
 def test_kept_features_give_the_losses_of_pixels(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = section(vision=FROZEN, epochs=2)
     kept = train(write_tiny_run(tmp_path / "kept"), base, wanted)
-    monkeypatch.setattr(stage, "_frozen_prefix", lambda *_: None)
+    monkeypatch.setattr(stage, "frozen_prefix", lambda *_: None)
     assert train(write_tiny_run(tmp_path / "pixels"), base, wanted).losses == kept.losses
 
 
@@ -255,7 +262,7 @@ def test_loss_that_is_no_number_stops_before_a_checkpoint(
 ) -> None:
     run = write_tiny_run(tmp_path)
     with pytest.raises(TrainingError, match=r"train epoch \d+ step \d+: the loss is (nan|inf) on rows train-\d+"):
-        train(run, base, section(vision=ComponentPolicy(mode="full", lr=1e30), warmup_share=0.0))
+        train(run, base, section(vision=ComponentPolicy(mode="full", lr=1e30), optimizer={"warmup_share": 0.0}))
     assert not list(run.checkpoints.glob("epoch-*"))
 
 

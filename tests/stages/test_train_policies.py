@@ -55,7 +55,7 @@ def short_base(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
 
 
 def train(run: RunDirectory, base: Path, notes: Notes | None = None, **section: object) -> TrainSummary:
-    values = {"epochs": 2, "checkpoint_every_epochs": 2, "batch_size": 4, "micro_batch_size": 2} | section
+    values = {"epochs": 2, "checkpoint_every_epochs": 2, "batch_size": 4} | section
     return run_training(
         TrainSection.model_validate(values),
         model_section=ModelSection(base=str(base)),

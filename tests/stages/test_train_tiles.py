@@ -21,7 +21,7 @@ from nameplate.models.load import load_model
 from nameplate.models.processors import load_processor
 from nameplate.names import build_registry
 from nameplate.progress import SilentProgress
-from nameplate.recipe import ComponentPolicy, ModelSection, ScoreSection, TrainSection
+from nameplate.recipe import ComponentPolicy, MemorySection, ModelSection, OptimizerSection, ScoreSection, TrainSection
 from nameplate.stages.score import run_scoring
 from nameplate.stages.train import run_training, stage
 from nameplate.store.rundir import RunDirectory
@@ -61,8 +61,8 @@ def train(run: RunDirectory, base: Path, *, max_tiles: int, vision: ComponentPol
         epochs=2,
         checkpoint_every_epochs=2,
         batch_size=4,
-        micro_batch_size=4,
-        warmup_share=0.0,
+        memory=MemorySection(micro_batch_size=4),
+        optimizer=OptimizerSection(warmup_share=0.0),
     )
     return run_training(
         section, model_section=ModelSection(base=str(base), max_tiles=max_tiles), run=run, progress=SilentProgress()
@@ -107,7 +107,7 @@ def test_tiles_change_what_is_learned_and_kept_features_do_not(tmp_path: Path, m
     base = write_tiny_model(tmp_path / "base")
     one = train(write_run(tmp_path / "one"), base, max_tiles=1, vision=FROZEN)
     kept = train(write_run(tmp_path / "kept"), base, max_tiles=4, vision=FROZEN)
-    monkeypatch.setattr(stage, "_frozen_prefix", lambda *_: None)
+    monkeypatch.setattr(stage, "frozen_prefix", lambda *_: None)
     pixels = train(write_run(tmp_path / "pixels"), base, max_tiles=4, vision=FROZEN)
     assert pixels.losses == kept.losses != one.losses
 

@@ -3,7 +3,7 @@
 from nameplate.recipe.base import Section
 from nameplate.recipe.checks import check_choices
 from nameplate.recipe.loading import build_recipe, dump_recipe, load_recipe
-from nameplate.recipe.policies import PRESETS, ComponentPolicy, LanguagePolicy, MemorySection, PresetName, parse_range
+from nameplate.recipe.policies import PRESETS, ComponentPolicy, LanguagePolicy, PresetName, parse_range
 from nameplate.recipe.sections import (
     BudgetSection,
     CaptionSection,
@@ -22,7 +22,15 @@ from nameplate.recipe.sections import (
     SplitSection,
     TableSection,
     TeacherSection,
+)
+from nameplate.recipe.training import (
+    ExamplesSection,
+    MemorySection,
+    OptimizerName,
+    OptimizerSection,
+    PrefixLevel,
     TrainSection,
+    Weighting,
 )
 
 __all__ = [
@@ -32,12 +40,16 @@ __all__ = [
     "CleanSection",
     "ClockSection",
     "ComponentPolicy",
+    "ExamplesSection",
     "FetchSection",
     "ImageSection",
     "LanguagePolicy",
     "MemorySection",
     "ModelSection",
     "NameSection",
+    "OptimizerName",
+    "OptimizerSection",
+    "PrefixLevel",
     "PresetName",
     "PromptName",
     "Reading",
@@ -50,6 +62,7 @@ __all__ = [
     "TableSection",
     "TeacherSection",
     "TrainSection",
+    "Weighting",
     "build_recipe",
     "check_choices",
     "dump_recipe",

@@ -85,17 +85,6 @@ class LanguagePolicy(ComponentPolicy):
         return self.mode != "frozen" or "full" in (self.embeddings, self.head)
 
 
-class MemorySection(Section):
-    """What training holds in memory, and in which number format."""
-
-    weights: Literal["float32", "bfloat16"] = "float32"
-    """What learns. float32: small steps are not lost to rounding; bfloat16: half the memory, and they may be."""
-    checkpointing: bool = False
-    """Compute a layer's activations again in the backward pass instead of keeping them, where gradients pass."""
-    quantise: Literal["int8", "nf4"] | None = None
-    """Hold the layers of a frozen language model in 8 or 4 bits (needs `nameplate[quantise]`); none: as they are."""
-
-
 _FULL: Final = {"mode": "full", "weight_decay": 0.01}
 _FROZEN: Final = {"mode": "frozen"}
 PRESETS: Final[Mapping[PresetName, Mapping[str, Mapping[str, Any]]]] = {

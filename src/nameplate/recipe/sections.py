@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from nameplate.recipe.base import Section
-from nameplate.recipe.policies import ComponentPolicy, LanguagePolicy, MemorySection, PresetName, with_preset
 from nameplate.recipe.teachers import TEACHER_PRESETS, fill_teacher
-from nameplate.records import ComponentName
+from nameplate.recipe.training import TrainSection
 
 PromptName = Literal["short", "detail", "name"]
 Reading = Literal["auto", "none", "tags", "qvq"]
@@ -286,52 +285,6 @@ class ModelSection(Section):
     """Folder or Hub id; "starter" is the model that comes with the package."""
     max_tiles: int = Field(1, ge=1)
     """Most tiles that an InternVL cuts an image into, the thumbnail not counted; 1: one square tile."""
-
-
-class TrainSection(Section):
-    """What learns, how fast and for how long."""
-
-    preset: PresetName | None = None
-    """Policies by name, for all three components; what is stated below comes on top. None: as stated below."""
-    vision: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-5)
-    """The vision tower."""
-    projector: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-4)
-    """Everything between vision tower and language model."""
-    language: LanguagePolicy = LanguagePolicy(mode="frozen")
-    """The language model with its embeddings and head."""
-    memory: MemorySection = MemorySection()
-    """Number formats, and what is computed again instead of kept."""
-    epochs: int = Field(20, ge=1)
-    """Passes over the training split."""
-    checkpoint_every_epochs: int = Field(5, ge=1)
-    """A checkpoint after so many epochs, and after the last."""
-    batch_size: int = Field(24, ge=1)
-    """Examples per optimizer step."""
-    micro_batch_size: int = Field(8, ge=1)
-    """Examples per forward pass; steps accumulate up to `batch_size`."""
-    name_question_share: float = Field(0.5, ge=0, le=1)
-    """Share of examples that ask for the name instead of a caption."""
-    warmup_share: float = Field(0.03, ge=0, lt=1)
-    """Share of steps in which the learning rate rises."""
-    seed: int = 0
-    """Order of examples and initial adapters."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_preset(cls, tree: object) -> object:
-        return with_preset(tree)
-
-    @model_validator(mode="after")
-    def _something_learns(self) -> TrainSection:
-        if not any(policy.learns for policy in self.policies().values()):
-            raise ValueError("a component that learns; every one is frozen")
-        if self.memory.quantise is not None and self.language.learns:
-            raise ValueError("memory.quantise goes with a language model that is frozen")
-        return self
-
-    def policies(self) -> dict[ComponentName, ComponentPolicy]:
-        """The three policies by component."""
-        return {"vision": self.vision, "projector": self.projector, "language": self.language}
 
 
 class ScoreSection(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +19,14 @@ from transformers import (
     TrainingArguments,
 )
 
-from nameplate.models.batches import FEATURES, PROJECTOR_INPUTS, Batch, collate, loss_sum
-from nameplate.models.features import FrozenPrefix, projector_of
-from nameplate.models.images import ImageCache
-from nameplate.models.precision import autocast
+from nameplate.models.batches import Batch
 from nameplate.models.processing import IGNORED
-from nameplate.stages.train.examples import EpochPlan, Example, ExampleDataset
+from nameplate.recipe import TrainSection
+from nameplate.stages.train.collator import Collator
+from nameplate.stages.train.epochplan import EpochPlan
+from nameplate.stages.train.examples import Example, ExampleDataset
 from nameplate.stages.train.losses import LossLog
-
-MAX_GRAD_NORM = 1.0
-
-
-class Collator:
-    """Examples to tensors, with pixels, or with kept projector inputs where the tower is frozen."""
-
-    def __init__(self, images: ImageCache, prefix: FrozenPrefix | None) -> None:
-        self.images = images
-        self.prefix = prefix
-
-    def __call__(self, examples: Sequence[Example]) -> Batch:
-        """Collate, and add the images and the rows' places."""
-        batch = collate([example.encoded for example in examples], self.images.processor.pad_id)
-        batch["rows"] = torch.tensor([example.row for example in examples])
-        keys = [example.image for example in examples]
-        if self.prefix is None:
-            batch |= self.images.batch(keys).merged()
-        else:
-            batch[PROJECTOR_INPUTS] = self.prefix.inputs(keys)
-        return batch
-
-
-def batch_loss(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Summed loss of one micro-batch; kept projector inputs go through the projector, which may learn."""
-    with autocast(batch["input_ids"].device):
-        if PROJECTOR_INPUTS in batch:
-            features = projector_of(model)(batch[PROJECTOR_INPUTS])
-            batch = {**batch, FEATURES: features}
-        return loss_sum(model, batch)
+from nameplate.stages.train.objective import batch_loss
 
 
 class PolicyTrainer(Trainer):
@@ -160,15 +131,22 @@ class Bookkeeper(TrainerCallback):
         self.checkpoint(self.start_epoch + round(state.epoch or 0))
 
 
-def training_arguments(folder: Path, *, accumulation: int, micro_batch_size: int, epochs: int, seed: int) -> Any:
-    """Arguments of transformers' loop: no trackers, no bars, no checkpoints of its own."""
+def training_arguments(section: TrainSection, folder: Path, *, accumulation: int, epochs: int) -> Any:
+    """Arguments of transformers' loop: no trackers, no bars, no checkpoints of its own.
+
+    Args:
+        section: of the recipe.
+        folder: where the loop may write.
+        accumulation: forward passes per step.
+        epochs: that are left.
+    """
     return TrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=micro_batch_size,
+        per_device_train_batch_size=section.memory.micro_batch_size,
         gradient_accumulation_steps=accumulation,
         num_train_epochs=epochs,
-        max_grad_norm=MAX_GRAD_NORM,
-        seed=seed,
+        max_grad_norm=section.optimizer.max_grad_norm or 0.0,
+        seed=section.seed,
         report_to=[],
         disable_tqdm=True,
         logging_strategy="no",

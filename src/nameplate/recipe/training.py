@@ -1,0 +1,126 @@
+"""The `train` section of a recipe: what learns is in `policies.py`, how it learns is here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from nameplate.recipe.base import Section
+from nameplate.recipe.policies import ComponentPolicy, LanguagePolicy, PresetName, with_preset
+from nameplate.records import ComponentName
+
+OptimizerName = Literal["adamw", "apollo", "apollo_mini", "muon", "adamw_8bit"]
+Weighting = Literal["token", "sample", "square"]
+PrefixLevel = Literal["tiles", "vision", "projected", "hidden"]
+
+
+class OptimizerSection(Section):
+    """How gradients become steps. Learning rates and weight decay stand beside each component's policy."""
+
+    name: OptimizerName = "adamw"
+    """adamw: fused; apollo, apollo_mini: AdamW's effect from low-rank moments; muon: orthogonal steps for matrices
+    inside layers, AdamW for the rest; adamw_8bit: moments in 8 bits (needs `nameplate[quantise]`)."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the first and of the second moment."""
+    epsilon: float = Field(1.0e-8, gt=0)
+    """Added to the second moment's root."""
+    rank: int | None = Field(None, ge=1)
+    """Rank of the moments, with apollo (none: 256, or less where a matrix is smaller); apollo_mini has 1."""
+    update_interval: int = Field(200, ge=1)
+    """A new random projection after so many steps, with apollo and apollo_mini."""
+    warmup_share: float = Field(0.03, ge=0, lt=1)
+    """Share of steps in which the learning rate rises; then it falls to zero as a cosine."""
+    max_grad_norm: float | None = Field(1.0, gt=0)
+    """Gradients of a step are scaled down to this norm; none: off."""
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Checkpoints hold an exponential moving average of the weights with this decay per step; none: the weights."""
+
+
+class ExamplesSection(Section):
+    """What is asked about the images, how often, and how much each answer counts."""
+
+    name_question_share: float = Field(0.5, ge=0, le=1)
+    """Share of examples that ask for the name instead of a caption."""
+    question_answer_share: float = Field(0.0, ge=0, le=1)
+    """Share of examples that are the teacher's question-and-answer pairs (caption.template: question_answer)."""
+    balance: Literal["none", "sqrt", "uniform"] = "none"
+    """How often a name is seen in an epoch. none: each row once; sqrt: by the root of its rows; uniform: all alike."""
+    weighting: Weighting = "token"
+    """What a step's mean is over. token: answer tokens; sample: answers; square: tokens over the root of their number
+    in the answer, as InternVL was trained."""
+    name_weight: float = Field(1.0, gt=0)
+    """Weight of the tokens that spell the name, in every answer; 1: like the others."""
+    augment: Literal["off", "careful"] = "off"
+    """careful: small crops and changes of light, each epoch anew. Never mirrored: names are written."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> ExamplesSection:
+        if self.name_question_share + self.question_answer_share > 1:
+            raise ValueError("name_question_share and question_answer_share that add up to at most 1")
+        return self
+
+
+class MemorySection(Section):
+    """Number formats, what is computed at once, and what is kept or computed again."""
+
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """What learns. float32: small steps are not lost to rounding; bfloat16: half the memory, and they may be."""
+    checkpointing: bool = False
+    """Compute a layer's activations again in the backward pass instead of keeping them, where gradients pass."""
+    quantise: Literal["int8", "nf4"] | None = None
+    """Hold the layers of a frozen language model in 8 or 4 bits (needs `nameplate[quantise]`); none: as they are."""
+    micro_batch_size: int = Field(8, ge=1)
+    """Examples per forward pass; steps accumulate up to `train.batch_size`."""
+    packing: Literal["off", "on", "auto"] = "auto"
+    """Several short examples in one row, none seeing another; auto: where that saves time."""
+    prefix: Literal["auto", "off"] | PrefixLevel = "auto"
+    """What is computed once and kept on disk, if nothing before it learns. auto: the deepest that is valid and pays."""
+    prefix_max_bytes: int = Field(64_000_000_000, ge=0)
+    """Most bytes of it on disk."""
+
+
+class TrainSection(Section):
+    """What learns, how fast and for how long."""
+
+    preset: PresetName | None = None
+    """Policies by name, for all three components; what is stated below comes on top. None: as stated below."""
+    vision: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-5)
+    """The vision tower."""
+    projector: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-4)
+    """Everything between vision tower and language model."""
+    language: LanguagePolicy = LanguagePolicy(mode="frozen")
+    """The language model with its embeddings and head."""
+    optimizer: OptimizerSection = OptimizerSection()
+    """How gradients become steps."""
+    examples: ExamplesSection = ExamplesSection()
+    """What is asked about the images, how often, and how much each answer counts."""
+    memory: MemorySection = MemorySection()
+    """Number formats, what is computed at once, and what is kept or computed again."""
+    epochs: int = Field(20, ge=1)
+    """Passes over the training split."""
+    checkpoint_every_epochs: int = Field(5, ge=1)
+    """A checkpoint after so many epochs, and after the last."""
+    keep: Literal["all", "best_and_last"] = "all"
+    """Which checkpoints stay on disk; the best is the most accurate on validation images, name question."""
+    batch_size: int = Field(24, ge=1)
+    """Examples per optimizer step."""
+    seed: int = 0
+    """Order and choice of examples, and initial adapters."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, tree: object) -> object:
+        return with_preset(tree)
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> TrainSection:
+        if not any(policy.learns for policy in self.policies().values()):
+            raise ValueError("a component that learns; every one is frozen")
+        if self.memory.quantise is not None and self.language.learns:
+            raise ValueError("memory.quantise goes with a language model that is frozen")
+        return self
+
+    def policies(self) -> dict[ComponentName, ComponentPolicy]:
+        """The three policies by component."""
+        return {"vision": self.vision, "projector": self.projector, "language": self.language}
