@@ -17,6 +17,8 @@ def ray_engine() -> Iterator[Engine]:
     from nameplate.engine.ray import RayEngine
 
     with pytest.MonkeyPatch.context() as patch:
+        # Ray makes its workers nice, so on a machine with other work they would hardly run.
+        patch.setenv("RAY_worker_niceness", "0")
         # So that workers find the stages of these tests for drivers elsewhere, too.
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]))
         with RayEngine(num_cpus=3) as engine:
