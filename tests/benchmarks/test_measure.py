@@ -8,8 +8,8 @@ import pytest
 
 from measure import run_tree
 
-BURN = "import time\nwhile time.process_time() < 0.4: pass"
-HOLD = "import time; data = b'x' * 200_000_000; time.sleep(0.6)"
+BURN = "import time\nwhile time.process_time() < 1.0: pass"
+HOLD = "data = b'x' * 200_000_000; print(flush=True); input()"
 
 
 def in_a_child(code: str, *, waits: bool) -> str:
@@ -31,12 +31,16 @@ def test_processor_time_of_the_whole_tree_is_counted_once(tmp_path: Path, code: 
     cost = run_tree([sys.executable, "-c", code], log=tmp_path / "log")
     assert cost.exit_code == 0
     # Starting three interpreters costs something too, but not as much as burning twice.
-    assert 0.4 <= cost.cpu_seconds < 0.8
+    assert 1.0 <= cost.cpu_seconds < 2.0
 
 
 def test_memory_of_all_processes_counts(tmp_path: Path) -> None:
     two = (
-        f"import subprocess, sys\nfor p in [subprocess.Popen([sys.executable, '-c', {HOLD!r}]) for _ in '12']: p.wait()"
+        "import subprocess as s, sys, time\n"
+        f"both = [s.Popen([sys.executable, '-c', {HOLD!r}], stdin=s.PIPE, stdout=s.PIPE) for _ in '12']\n"
+        "for each in both: each.stdout.readline()\n"
+        "time.sleep(1.5)\n"
+        "for each in both: each.communicate(b'\\n')\n"
     )
     cost = run_tree([sys.executable, "-c", two], log=tmp_path / "log")
     assert 400e6 < cost.peak_pss_bytes <= cost.peak_rss_bytes < 500e6
@@ -58,5 +62,5 @@ def test_what_others_do_meanwhile_is_not_counted_as_the_commands(tmp_path: Path)
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         cost = run_tree([sys.executable, "-c", "import time; time.sleep(1)"], log=tmp_path / "log")
         other.kill()
-    assert cost.cpu_seconds < 0.3
+    assert cost.cpu_seconds < 0.5
     assert cost.elsewhere_cpu_seconds > 0.1

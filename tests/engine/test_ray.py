@@ -158,7 +158,7 @@ def test_ctrl_c_stops_promptly_leaves_nothing_running_and_the_run_goes_on(tmp_pa
         time.sleep(0.05)
     # As a terminal does: to all processes of the group.
     os.killpg(child.pid, signal.SIGINT)
-    said, complaint = child.communicate(timeout=20)
+    said, complaint = child.communicate(timeout=60)
     assert child.returncode not in (0, None) and complaint.rstrip().endswith("KeyboardInterrupt"), complaint
     assert said == "" and "(raylet)" not in complaint
     assert processes_of(child.pid) == []

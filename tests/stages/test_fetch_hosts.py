@@ -167,7 +167,7 @@ def test_a_link_under_way_is_nobody_elses() -> None:
 
 def test_what_a_silent_worker_held_comes_back() -> None:
     async def ask() -> None:
-        gates = _gates(1, lease_seconds=0.2)
+        gates = _gates(1, lease_seconds=1.5)
         assert await gates.claim("dead", "http://a/1")
         lost = (await gates.acquire("dead", "a")).lease
 
@@ -177,14 +177,14 @@ def test_what_a_silent_worker_held_comes_back() -> None:
                 await asyncio.sleep(0.05)
 
         pulse = asyncio.create_task(beat())
-        assert await asyncio.wait_for(gates.claim("alive", "http://a/1"), 5)
-        turn = await asyncio.wait_for(gates.acquire("alive", "a"), 5)
+        assert await asyncio.wait_for(gates.claim("alive", "http://a/1"), 30)
+        turn = await asyncio.wait_for(gates.acquire("alive", "a"), 30)
         assert turn.lease is not None and lost is not None
         await gates.release(lost, BUSY)
         await gates.unclaim("dead", "http://a/1")
         waiting = asyncio.create_task(gates.acquire("alive", "a"))
         claiming = asyncio.create_task(gates.claim("alive", "http://a/1"))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(2.0)
         assert not waiting.done() and not claiming.done(), "one who beats keeps what he holds"
         await gates.forget("alive")
         assert (await waiting, await claiming) == (Turn(None), False), "nobody waits for ever"
@@ -222,7 +222,7 @@ def test_all_who_wait_for_a_dead_host_are_told_at_once() -> None:
                 await gates.release(turn.lease, SILENT)
             return turn
 
-        turns = await asyncio.wait_for(asyncio.gather(*(one() for _ in range(5000))), 10)
+        turns = await asyncio.wait_for(asyncio.gather(*(one() for _ in range(5000))), 60)
         assert sum(turn.lease is not None for turn in turns) == SILENT_TRIES
         assert {turn.closed.status for turn in turns if turn.closed} == {"connect_error"}
         alive = await gates.acquire("me", "alive")

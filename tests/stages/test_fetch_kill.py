@@ -71,7 +71,7 @@ def test_no_finished_link_is_asked_again_after_an_end_in_the_middle(
     process = _start(tmp_path)
     _wait_until_asked(shop, NUM_LINKS // 2, process)
     process.send_signal(how)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL)
 
     workplace, tables = Workplace(tmp_path), StageTables(tmp_path / "fetch", "fetch")
@@ -105,7 +105,7 @@ socket.getaddrinfo = getaddrinfo
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 130
 
 
@@ -117,5 +117,5 @@ def test_an_interrupt_ends_a_run_whose_host_rests(shop: Shop, tmp_path: Path) ->
     process = _start(tmp_path)
     _wait_until_asked(shop, 1, process)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 130
