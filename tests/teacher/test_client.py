@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from nameplate.errors import TeacherError
 from nameplate.recipe import CaptionSection, SamplingSection, TeacherSection
 from nameplate.store.journal import Journal
-from nameplate.teacher.client import Answers, TeacherClient
+from nameplate.teacher.client import Answers, Question, TeacherClient
 from nameplate.teacher.exchange import Picture
 
 from .scripted import GOOD, IMAGE, Play, ask, client, entries, judge, question, reply
@@ -33,6 +34,25 @@ def test_image_goes_as_the_bytes_we_validated_and_sampling_as_the_recipe_has_it(
     }
     assert set(body) == {"model", "messages", *SamplingSection.model_fields}
     assert answers.best is not None and answers.best.text == GOOD
+
+
+def test_an_image_that_takes_work_keeps_no_other_question_waiting(play: Play, tmp_path: Path) -> None:
+    script, other = play(reply(GOOD)), threading.Event()
+
+    def slow() -> bytes:
+        assert other.wait(60), "the other question's image was not loaded meanwhile"
+        return IMAGE
+
+    def quick() -> bytes:
+        other.set()
+        return IMAGE
+
+    asked = [
+        Question(sha256, "image/jpeg", load, "Describe this Puma cap.", "Puma", loading_is_work=True)
+        for sha256, load in (("aa", slow), ("bb", quick))
+    ]
+    answers = ask(client(script.url, tmp_path), *asked)
+    assert all(found.best is not None for found in answers)
 
 
 def test_answer_is_in_the_journal_with_all_that_the_server_said(play: Play, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ class Question:
     """One row's question. The image is loaded only if the journal has no good answer.
 
     `template` is the id and version of the prompt's template, `image_policy` how the image is made smaller: both are
-    part of the request key. `wordings` are the ladder's own sentences, in the prompt's language.
+    part of the request key. `wordings` are the ladder's own sentences, in the prompt's language. Where loading is work,
+    it is done beside the other questions.
     """
 
     image_sha256: str
@@ -43,11 +44,12 @@ class Question:
     template: str = ""
     image_policy: str = ""
     wordings: Wordings = ENGLISH
+    loading_is_work: bool = False
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """Its image."""
-        return (Picture(self.image_sha256, self.media_type, self.load_image),)
+        return (Picture(self.image_sha256, self.media_type, self.load_image, is_work=self.loading_is_work),)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class Picture:
     sha256: str
     media_type: str
     load: Callable[[], bytes]
+    is_work: bool = False
+    """Whether loading takes so long, as making an image smaller does, that other questions must not wait for it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Exchange:
         """
         server = self._servers[index]
         extra = {key: value for key, value in ask.extra.items() if key not in server.unknown}
-        images = [_image(picture) for picture in pictures]
+        images = [await _image(picture) for picture in pictures]
         body = partial(_body, self._section.model, ask, images)
         try:
             return await self._send(server, body(extra), dropped=ask.extra.keys() - extra.keys())
@@ -254,8 +256,10 @@ def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def _image(picture: Picture) -> bytes:
-    encoded = base64.b64encode(picture.load())
+async def _image(picture: Picture) -> bytes:
+    # A file of some 100 kB is read sooner than a thread is asked to.
+    data = await asyncio.to_thread(picture.load) if picture.is_work else picture.load()
+    encoded = base64.b64encode(data)
     head = f'{{"type":"image_url","image_url":{{"url":"data:{picture.media_type};base64,'.encode()
     return b"".join((head, encoded, b'"}},'))
 

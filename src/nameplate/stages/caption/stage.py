@@ -143,6 +143,7 @@ class CaptionStage(ShardStage):
             template=self._template.stamp,
             image_policy=policy(self.section.image_longest_side),
             wordings=self._template.wordings,
+            loading_is_work=sending.size is not None,
         )
         answers = await client.ask(question, self._judge.for_row(row["name"]))
         advance(1)
