@@ -12,30 +12,28 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nameplate.engine import Engine, LocalEngine, ShardStage, StageOutcome, file_shards
-from nameplate.errors import InputError, RecipeError
+from nameplate.errors import InputError
 from nameplate.names import MATCHER_VERSION, NORMALISER_VERSION, Registry
 from nameplate.progress import Progress, SilentProgress
 from nameplate.recipe import Recipe, check_choices, dump_recipe
 from nameplate.records import STAGES, StageName
+from nameplate.stages.train.ranks.launch import follow, launched, leading
 from nameplate.store.files import write_json, write_text
 from nameplate.store.fingerprint import file_fingerprint, fingerprint
 from nameplate.store.manifest import StageRecord
 from nameplate.store.memory import forget_peak, peak_bytes
 from nameplate.store.rundir import RunDirectory
-from nameplate.store.tables import StageTables
 from nameplate.summary import RunSummary
 
 if TYPE_CHECKING:
-    from nameplate.stages.audit import AuditChoices, AuditSummary
     from nameplate.stages.caption import CaptionStage
     from nameplate.stages.caption.estimate import CaptionEstimate
-    from nameplate.stages.fetch import AskedAgain, LinkCheck
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,7 @@ class Pipeline:
         progress: shows how far each stage is.
         engine: where the shards of stages that distribute run; none: this process.
         command: what a person types to run this again; printed on the page.
+        donors: other runs; a stage before `train` that one has done from the same inputs is not done again.
     """
 
     def __init__(
@@ -67,98 +66,53 @@ class Pipeline:
         progress: Progress | None = None,
         engine: Engine | None = None,
         command: str = "",
+        donors: Sequence[RunDirectory] = (),
     ) -> None:
         self.recipe = recipe
         self.engine = engine or LocalEngine()
         self.run_directory = run
         self.progress = progress or SilentProgress()
         self.command = command
+        self.donors = donors
 
     def run(self, *, until: StageName = "report") -> None:
         """Run every stale stage up to and including `until`, holding the run directory.
+
+        Of a launch of several processes the first does so, and the others take part in its training alone.
 
         Raises:
             NameplateError: with one clear paragraph; the same call continues later.
         """
         check_choices(self.recipe, until=until)
-        with self.run_directory.locked():
-            self._bring_up(until)
+        if not launched().leads:
+            follow(until, lambda: self._train().run())
+            return
+        with leading(until), self.run_directory.locked():
+            self.bring_up(until)
 
-    def check_links(self, num_rows: int) -> LinkCheck:
-        """Ask for the images of a few rows, drawn by chance, and say what that means for the table.
-
-        Runs `ingest` if it is stale; what was asked is in the ledger, and `fetch` will not ask for it again.
-        """
-        from nameplate.stages.fetch import FetchStage, check_links, impatient
-
-        run, section = self.run_directory, self.recipe.fetch
-        with run.locked():
-            self._bring_up("ingest")
-            stage = FetchStage(impatient(section), images=run.images, journal=run.fetch_journal)
-            return check_links(stage, run.tables("ingest"), section=section, num_rows=num_rows)
-
-    def fetch_again(self) -> AskedAgain | None:
-        """Ask again for images that were not there when `fetch` was done, and finish `fetch` if it was not: then None.
-
-        What follows `fetch` is cleared only when rows came back; checkpoints are set aside then, never deleted.
-        """
-        from nameplate.stages.fetch import FetchStage, ask_again, merge_back
-
-        run, section = self.run_directory, self.recipe.fetch
-        with run.locked():
-            if self._bring_up("fetch"):
-                return None
-            tables, aside = run.tables("fetch"), StageTables(run.folder("fetch") / "again", "fetch")
-            stage = FetchStage(section, images=run.images, journal=run.fetch_journal)
-            asked = ask_again(stage, tables, engine=self.engine, progress=self.progress, aside=aside)
-            if asked.came_back:
-                self._clear("caption", because=f"{asked.came_back:,} rows have an image now")
-            manifest = run.manifest
-            manifest.put("fetch", manifest.stages["fetch"].model_copy(update={"status": "running"}))
-            merge_back(tables, aside=aside, inputs=run.tables("ingest"))
-            self._bring_up("fetch")
-            return asked
-
-    def estimate_captions(self, num_rows: int) -> CaptionEstimate:
-        """Ask the teacher about a few rows, and say what all will cost; runs up to `fetch` if that is stale."""
-        check_choices(self.recipe, until="caption")
-        if self.recipe.caption.source == "table":
-            raise RecipeError("caption.source: table", found="no teacher is asked, so there is nothing to estimate")
-        with self.run_directory.locked():
-            self._bring_up("fetch")
-            return self._estimate(num_rows)
-
-    def audit(self, choices: AuditChoices) -> AuditSummary:
-        """Lay what the base says by itself beside a sample of the clean captions; first runs up to `clean`."""
-        from nameplate.report import write_audit_page
-        from nameplate.stages.audit import run_audit
-
-        check_choices(self.recipe, until="clean")
-        run = self.run_directory
-        with run.locked():
-            # A model that is not there should be known before a teacher is paid.
-            self._base_fingerprint()
-            self._bring_up("clean")
-            found = run_audit(self.recipe, choices, run=run, registry=self._registry(), progress=self.progress)
-            write_audit_page(found, run=run)
-            return found
-
-    def _bring_up(self, until: StageName) -> bool:
+    def bring_up(self, until: StageName) -> bool:
         """Run what is stale, up to `until`; says whether `until` itself was."""
         write_text(self.run_directory.root / "recipe.yaml", dump_recipe(self.recipe))
-        above = ""
-        trains = STAGES.index(until) >= STAGES.index("train")
-        for step in self.steps():
+        stale, trains = False, STAGES.index(until) >= STAGES.index("train")
+        for step, wanted in self._wanted(until):
             if step.name == "fetch" and trains:
                 # A model that is not there should be known before a million images are fetched.
-                self._base_fingerprint()
+                self.base_fingerprint()
+            if stale := not self.run_directory.manifest.is_done(step.name, wanted):
+                self._run_step(step, wanted)
+        return stale
+
+    def fingerprints(self, *, until: StageName) -> dict[StageName, str]:
+        """Of each stage, what it would be made from; a run whose manifest has them all as done has nothing to do."""
+        return {step.name: wanted for step, wanted in self._wanted(until)}
+
+    def _wanted(self, until: StageName) -> Iterator[tuple[Step, str]]:
+        above = ""
+        for step in self.steps():
             above = fingerprint(step.name, step.depends_on, above)
-            stale = not self.run_directory.manifest.is_done(step.name, above)
-            if stale:
-                self._run_step(step, above)
+            yield step, above
             if step.name == until:
-                return stale
-        raise AssertionError(f"no step {until}")
+                return
 
     def steps(self) -> Iterator[Step]:
         """The story of a run. A room is entered when its turn comes, so that no step imports what it does not need."""
@@ -200,17 +154,13 @@ class Pipeline:
                 self.progress.note(f"ingest: {note}")
             if recipe.caption.source == "table" and columns.text is None:
                 raise InputError(source.name, found="no column with captions", fix="set caption.source: teacher")
+            images = self.run_directory.images
             stage = IngestStage(
-                recipe.table,
-                columns=columns,
-                source=source,
-                overrides=overrides,
-                images=self.run_directory.images,
-                tables=tables,
+                recipe.table, columns=columns, source=source, overrides=overrides, images=images, tables=tables
             )
             stage.prepare([])
-            shards, total = stage.shards(), stage.num_rows
-            outcome = LocalEngine().run(stage, shards, tables=tables, progress=self.progress, total=total)
+            total = stage.num_rows
+            outcome = LocalEngine().run(stage, stage.shards(), tables=tables, progress=self.progress, total=total)
             return self._some_left(stage, outcome)
 
         content = (source.fingerprint(), file_fingerprint(overrides) if overrides is not None else None)
@@ -222,11 +172,11 @@ class Pipeline:
         from nameplate.stages.fetch import VERSION, FetchStage
 
         run, section = self.run_directory, self.recipe.fetch
-        return Step(
-            "fetch",
-            (VERSION, section),
-            lambda: self._run_rows(FetchStage(section, images=run.images, journal=run.fetch_journal), "ingest"),
-        )
+
+        def fetch() -> StageOutcome:
+            return self._run_rows(FetchStage(section, images=run.images, journal=run.fetch_journal), "ingest")
+
+        return Step("fetch", (VERSION, section), fetch)
 
     def _caption(self) -> Step:
         from nameplate.stages.caption import TABLE_VERSION, VERSION, TableCaptionStage
@@ -246,14 +196,15 @@ class Pipeline:
 
         starts = not self.run_directory.tables("caption").kept_paths()
         if starts and self.run_directory.tables("fetch").num_kept() >= MANY_ROWS:
-            self.progress.note(f"caption: {as_line(self._estimate(ROWS_FOR_ESTIMATE))}")
+            self.progress.note(f"caption: {as_line(self.estimate(ROWS_FOR_ESTIMATE))}")
         return self._run_rows(self._caption_stage(), "fetch")
 
-    def _estimate(self, num_rows: int) -> CaptionEstimate:
+    def estimate(self, num_rows: int) -> CaptionEstimate:
+        """Ask the teacher about a few fetched rows, and say what all will cost."""
         from nameplate.stages.caption.estimate import estimate_captions
 
-        tables = self.run_directory.tables("fetch")
-        return estimate_captions(self._caption_stage(), tables, num_rows=num_rows, progress=self.progress)
+        stage, tables = self._caption_stage(), self.run_directory.tables("fetch")
+        return estimate_captions(stage, tables, num_rows=num_rows, progress=self.progress)
 
     def _caption_stage(self) -> CaptionStage:
         from nameplate.stages.caption import CaptionStage
@@ -261,7 +212,7 @@ class Pipeline:
         run, recipe = self.run_directory, self.recipe
         return CaptionStage(
             recipe.caption,
-            registry=self._registry(),
+            registry=self.registry(),
             images=run.images,
             journal=run.teacher_journal,
             language=recipe.clean.language,
@@ -274,11 +225,11 @@ class Pipeline:
 
         section = self.recipe.clean
         prompt = template_of(self.recipe).wording if self.recipe.caption.source == "teacher" else ""
-        return Step(
-            "clean",
-            (VERSION, MATCHER_VERSION, section, prompt),
-            lambda: self._run_rows(CleanStage(section, registry=self._registry(), prompt=prompt), "caption"),
-        )
+
+        def clean() -> StageOutcome:
+            return self._run_rows(CleanStage(section, registry=self.registry(), prompt=prompt), "caption")
+
+        return Step("clean", (VERSION, MATCHER_VERSION, section, prompt), clean)
 
     def _split(self) -> Step:
         from nameplate.stages.split import VERSION, SplitStage
@@ -293,12 +244,14 @@ class Pipeline:
         recipe, run = self.recipe, self.run_directory
 
         def train() -> StageOutcome:
-            summary = run_training(recipe.train, model_section=recipe.model, run=run, progress=self.progress)
+            summary = run_training(
+                recipe.train, model_section=recipe.model, run=run, progress=self.progress, asking=recipe.score
+            )
             return StageOutcome(read=summary.examples, kept=summary.examples)
 
         # Where the model lies is no part of the result; its weights are.
-        tiles = recipe.model.max_tiles
-        return Step("train", (VERSION, self._base_fingerprint(), tiles, recipe.train, PROMPTS), train)
+        depends_on = (VERSION, self.base_fingerprint(), recipe.model.max_tiles, recipe.train.without_means(), PROMPTS)
+        return Step("train", depends_on, train)
 
     def _score(self) -> Step:
         from nameplate.stages.score import VERSION, run_scoring
@@ -307,11 +260,15 @@ class Pipeline:
 
         def score() -> StageOutcome:
             summary = run_scoring(
-                recipe.score, model_section=recipe.model, run=run, registry=self._registry(), progress=self.progress
+                recipe.score,
+                model_section=recipe.model,
+                run=run,
+                registry=self.registry(),
+                progress=self.progress,
+                memory=recipe.train.memory,
             )
-            rows = sum(
-                summary.checkpoints[0].metrics[split][summary.headline].accuracy.n for split in ("validation", "test")
-            )
+            asked = summary.checkpoints[0].metrics.values()
+            rows = sum(metrics[summary.headline].accuracy.n for metrics in asked)
             return StageOutcome(read=rows, kept=rows, details={"selected": summary.selected})
 
         return Step("score", (VERSION, MATCHER_VERSION, recipe.score), score)
@@ -327,7 +284,9 @@ class Pipeline:
             write_report(summary, run=run, recipe_yaml=dump_recipe(self.recipe), command=self.command)
             return StageOutcome(read=0, kept=0)
 
-        return Step("report", (VERSION, self.recipe.report, self.command), report)
+        # A probe of this split has its section on the page.
+        probed = file_fingerprint(run.probe_path) if run.probe_path.exists() else None
+        return Step("report", (VERSION, self.recipe.report, self.command, probed), report)
 
     def _run_rows(self, stage: ShardStage, source: StageName) -> StageOutcome:
         """Run a row stage over the kept shards of the stage before."""
@@ -337,13 +296,8 @@ class Pipeline:
             shutil.rmtree(self.run_directory.folder(stage.name), ignore_errors=True)
         stage.prepare(paths)
         engine = self.engine if stage.distributes else LocalEngine()
-        outcome = engine.run(
-            stage,
-            file_shards(paths),
-            tables=self.run_directory.tables(stage.name),
-            progress=self.progress,
-            total=self.run_directory.tables(source).num_kept(),
-        )
+        tables, total = self.run_directory.tables(stage.name), self.run_directory.tables(source).num_kept()
+        outcome = engine.run(stage, file_shards(paths), tables=tables, progress=self.progress, total=total)
         return self._some_left(stage, outcome)
 
     def _some_left(self, stage: ShardStage, outcome: StageOutcome) -> StageOutcome:
@@ -360,8 +314,10 @@ class Pipeline:
         manifest = self.run_directory.manifest
         record = manifest.stages.get(step.name)
         if record is None or record.fingerprint != wanted:
-            self._clear(step.name)
+            self.clear(step.name)
             record = StageRecord(fingerprint=wanted)
+            if any(self.run_directory.take_over(step.name, donor, wanted) for donor in self.donors):
+                return
         manifest.put(step.name, record.model_copy(update={"status": "running"}))
         forget_peak()
         started = time.monotonic()
@@ -377,7 +333,7 @@ class Pipeline:
         }
         manifest.put(step.name, record.model_copy(update=finished))
 
-    def _clear(self, stage: StageName, *, because: str = "its inputs or settings have changed") -> None:
+    def clear(self, stage: StageName, *, because: str = "its inputs or settings have changed") -> None:
         """Forget what this stage and those after it made from other inputs; journals and images stay."""
         run = self.run_directory
         stale = STAGES[STAGES.index(stage) :]
@@ -389,10 +345,12 @@ class Pipeline:
                 run.set_aside_training()
             shutil.rmtree(run.folder(name), ignore_errors=True)
 
-    def _base_fingerprint(self) -> str:
+    def base_fingerprint(self) -> str:
+        """Of the base's weights."""
         from nameplate.models.locate import find_model, weights_fingerprint
 
         return weights_fingerprint(find_model(self.recipe.model.base))
 
-    def _registry(self) -> Registry:
+    def registry(self) -> Registry:
+        """The names, as ingest found them."""
         return Registry.from_json(self.run_directory.registry_path.read_text(encoding="utf-8"))

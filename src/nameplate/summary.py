@@ -70,12 +70,12 @@ class Comparison(_Frozen):
     regressed: int
     """Right before, wrong after."""
     p_value: float
-    """Exact McNemar, two-sided."""
+    """Exact, paired, two-sided, products being exchanged as a whole: McNemar's where every product has one image."""
     difference: float
     """Accuracy after minus before."""
     low: float
     high: float
-    """95 % interval of the difference, paired bootstrap over rows."""
+    """95 % interval of the difference, see `statistics.difference_interval`."""
     outcome: Outcome
     sentence: str
 
@@ -122,12 +122,16 @@ class ScoreSummary(_Frozen):
     checkpoints: list[CheckpointScores]
     """The base first, then by epoch."""
     selected: str
-    """Name of the checkpoint with the best validation accuracy; ties go to the earliest."""
+    """Name of the earliest checkpoint within one standard error of the best on validation."""
     comparison: Comparison
     """Base against selected, on the test split."""
     names: list[NameScore]
     matcher: str = ""
     """Fingerprint of the names and rules by which the answers were judged; two runs compare when it is the same."""
+    questions: dict[str, str] = {}
+    """What was asked, in full, by its name; empty in runs of older versions."""
+    choice: str = ""
+    """Why this checkpoint was chosen and what became of later ones, in words; "" in runs of older versions."""
 
 
 class TrainSummary(_Frozen):
@@ -143,6 +147,10 @@ class TrainSummary(_Frozen):
     seconds: float
     supervised_tokens: int
     """Answer tokens per epoch that carry loss."""
+    kept_bytes: int | None = None
+    """What is on disk of what was computed once (`memory.prefix`); none in runs of older versions."""
+    validation: dict[str, Proportion] = {}
+    """Validation accuracy of each checkpoint on the name question, kept or not; empty with `train.keep: all`."""
 
 
 class StageSummary(_Frozen):

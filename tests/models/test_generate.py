@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from tests.models.tiny_model import NUM_IMAGE_TOKENS, write_tiny_model
-from tests.models.tiny_run import write_tiny_run
 
 from nameplate.models.batches import collate, loss_sum, num_answer_tokens
-from nameplate.models.features import FrozenPrefix, projector_inputs, projector_of, vision_features
+from nameplate.models.features import vision_features
 from nameplate.models.generate import answer, generate
 from nameplate.models.imagebatch import ImageBatch
-from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.load import LoadedModel, load_model
+from nameplate.models.prefix.looking import image_values, project
 from nameplate.models.processing import IGNORED, Encoded
 from nameplate.models.prompts import PROMPTS
 from nameplate.models.tiling import ImageSize
@@ -89,28 +87,10 @@ def test_features_stand_for_pixels(loaded: LoadedModel, pixels: ImageBatch) -> N
     with torch.no_grad():
         by_pixels = loss_sum(loaded.model, batch | pixels.merged())
         by_features = loss_sum(loaded.model, batch | features.merged())
-        projected = projector_of(loaded.model)(torch.cat(projector_inputs(loaded.model, pixels)))
+        inputs = torch.cat(image_values(loaded.model, pixels, "vision"))
+        projected = project(loaded.model, inputs)
     assert by_pixels.equal(by_features)
     assert projected.equal(merged)
-
-
-def test_prefix_is_computed_once_per_image(
-    loaded: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = write_tiny_run(tmp_path)
-    rows = run.tables("split").read_kept().to_pylist()
-    keys = [ImageKey(row["image_sha256"], row["image_ext"]) for row in rows[:5]]
-    prefix = FrozenPrefix(loaded.model, ImageCache(run.images, loaded.processor))
-    assert prefix.fits(5, keys[0])
-    assert not prefix.fits(5, keys[0], max_bytes=100)
-    counted: list[int] = []
-    prefix.fill([*keys, *keys[:2]], batch_size=2, advance=counted.append)
-    assert counted == [2, 2, 1]
-    first = prefix.inputs([keys[3], keys[0]])
-    prefix.fill(keys, batch_size=2, advance=counted.append)
-    assert counted == [2, 2, 1]
-    assert first.shape == (2, NUM_IMAGE_TOKENS, 4 * 32)
-    assert not first[0].equal(first[1])
 
 
 def test_answers_do_not_depend_on_the_batch(loaded: LoadedModel, pixels: ImageBatch) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from nameplate.names import build_registry
 from nameplate.records import SCHEMAS
+from nameplate.store.files import write_text
 from nameplate.store.rundir import RunDirectory
 
 NAMES = {"Acme": (200, 30, 30), "Zeta": (30, 30, 200)}
@@ -17,6 +19,7 @@ NAMES = {"Acme": (200, 30, 30), "Zeta": (30, 30, 200)}
 
 def write_tiny_run(root: Path, *, train: int = 12, validation: int = 4, test: int = 4) -> RunDirectory:
     run = RunDirectory(root)
+    write_text(run.registry_path, build_registry(dict.fromkeys(NAMES, 1)).to_json())
     rows: list[dict[str, Any]] = []
     for split, count in (("train", train), ("validation", validation), ("test", test)):
         for place in range(count):
@@ -45,6 +48,7 @@ def _row(run: RunDirectory, row_id: str, name: str, split: str, *, shade: int) -
         "name": name,
         "image_sha256": run.images.put(stream.getvalue(), "png"),
         "image_ext": "png",
+        "qa_pairs": [{"question": f"What is {each}?", "answer": f"A mug by {name}."} for each in range(shade % 3)],
         "caption": f"a red mug by {name} on a white table.{longer}",
         "split": split,
         "group_id": row_id,

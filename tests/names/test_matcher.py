@@ -36,6 +36,20 @@ def test_claimed_spellings_are_written_in_the_display_form(text, name, written):
     assert MATCHER.canonicalise(text, name) == (written, written != text)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "places"),
+    [
+        ("A GUCCI bag with gucci logos, not a Gucci fake", "Gucci", ["GUCCI", "gucci"]),
+        ("the theory by THEORY", "Theory", ["THEORY"]),
+        ("YSL, once Yves Saint Laurent", "Saint Laurent", ["YSL"]),
+        ("a H&amp;m shirt", "H&M", ["H&amp;m"]),
+        ("A Prada bag", "Gucci", []),
+    ],
+)
+def test_places_of_a_name_are_those_that_claim_it(text, name, places):
+    assert [text[start:end] for start, end in MATCHER.places(text, name)] == places
+
+
 def test_an_unknown_name_is_an_error_not_an_absence():
     with pytest.raises(InputError, match="not in the registry"):
         MATCHER.judge("text", "Nonesuch")

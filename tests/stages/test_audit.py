@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from nameplate.detours import audit
 from nameplate.errors import ModelError
 from nameplate.models import respondent
 from nameplate.pipeline import Pipeline
@@ -45,7 +46,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def taught(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Audited:
     """Captions that hold the brands, which the starter does not know."""
     pipeline = write_shop(tmp_path_factory.mktemp("audit") / "shop", truthful, rows=ROWS, named=True, store=store)
-    return Audited(pipeline, pipeline.audit(AuditChoices()))
+    return Audited(pipeline, audit(pipeline, AuditChoices()))
 
 
 def reasons(found: AuditSummary, side: str) -> set[AuditReason]:
@@ -53,7 +54,7 @@ def reasons(found: AuditSummary, side: str) -> set[AuditReason]:
 
 
 def test_captions_that_say_less_than_the_base_are_not_worth_training_on(tmp_path: Path, store: Path) -> None:
-    found = write_shop(tmp_path / "shop", general, rows=ROWS, named=False, store=store).audit(AuditChoices())
+    found = audit(write_shop(tmp_path / "shop", general, rows=ROWS, named=False, store=store), AuditChoices())
     assert (found.verdict, found.verdict.exit_code) == (AuditVerdict.DO_NOT_TRAIN, 1)
     assert reasons(found, "against") >= {AuditReason.BASE_SAYS_MORE, AuditReason.CAPTIONS_IGNORE_IMAGE}
     assert reasons(found, "for") == set()
@@ -85,7 +86,7 @@ def test_the_same_captions_in_a_small_sample_are_inconclusive_and_ask_nothing_ag
         raise AssertionError("the model was loaded although everything is known")
 
     monkeypatch.setattr(respondent, "load_model", not_again)
-    found = taught.pipeline.audit(AuditChoices(rows=20))
+    found = audit(taught.pipeline, AuditChoices(rows=20))
     assert (found.verdict, found.verdict.exit_code) == (AuditVerdict.INCONCLUSIVE, 1)
     assert AuditReason.TOO_FEW_ROWS in reasons(found, "open")
     assert found.rows == 20
@@ -100,7 +101,7 @@ def test_the_judge_sees_both_texts_without_the_names(taught: Audited) -> None:
         teacher = recipe.caption.teacher.model_copy(update={"base_urls": (address,)})
         caption = recipe.caption.model_copy(update={"teacher": teacher})
         pipeline = Pipeline(recipe.model_copy(update={"caption": caption}), taught.pipeline.run_directory)
-        found = pipeline.audit(AuditChoices(rows=6, judge="judge"))
+        found = audit(pipeline, AuditChoices(rows=6, judge="judge"))
     judge = found.figures.judge
     assert judge is not None
     assert (judge.n, judge.ties, judge.flips.count, judge.is_teacher) == (6, 6, 6, False)
@@ -111,7 +112,7 @@ def test_the_judge_sees_both_texts_without_the_names(taught: Audited) -> None:
 
 
 def test_false_colours_are_contradicted_and_only_the_names_are_worth_teaching(tmp_path: Path, store: Path) -> None:
-    found = write_shop(tmp_path / "shop", miscoloured, rows=ROWS, named=True, store=store).audit(AuditChoices())
+    found = audit(write_shop(tmp_path / "shop", miscoloured, rows=ROWS, named=True, store=store), AuditChoices())
     assert found.verdict is AuditVerdict.ONLY_THE_NAME
     assert reasons(found, "against") >= {AuditReason.CAPTIONS_CONTRADICTED, AuditReason.BASE_SAYS_MORE}
     colour = next(factor for factor in found.figures.claims.factors if factor.factor == "colour")
@@ -125,5 +126,5 @@ def test_a_base_that_is_not_there_is_known_before_anything_is_asked(tmp_path: Pa
     model = pipeline.recipe.model.model_copy(update={"base": str(tmp_path / "nowhere")})
     pipeline.recipe = pipeline.recipe.model_copy(update={"model": model})
     with pytest.raises(ModelError, match="no such folder"):
-        pipeline.audit(AuditChoices())
+        audit(pipeline, AuditChoices())
     assert not pipeline.run_directory.folder("fetch").exists()

@@ -20,12 +20,12 @@ from nameplate.names import Registry, build_registry
 from nameplate.progress import SilentProgress
 from nameplate.recipe import ComponentPolicy, ExamplesSection, MemorySection, ModelSection, ScoreSection, TrainSection
 from nameplate.stages.score import answers, read_scores, run_scoring
-from nameplate.stages.score.metrics import compare, metrics_of, select
+from nameplate.stages.score.metrics import compare, metrics_of
 from nameplate.stages.score.results import Prediction
 from nameplate.stages.score.subjects import read_held_out
 from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
-from nameplate.summary import CheckpointScores, ScoreSummary
+from nameplate.summary import ScoreSummary
 
 LEARNING = ComponentPolicy(mode="full", lr=1e-2)
 REGISTRY: Registry = build_registry({"Acme": 10, "Zeta": 10})
@@ -238,22 +238,6 @@ def test_comparison_says_in_words_what_it_found(gained: int, lost: int, outcome:
     assert (comparison.fixed, comparison.regressed, comparison.outcome) == (gained, lost, outcome)
     assert comparison.sentence.startswith(begins)
     assert comparison.low <= comparison.difference <= comparison.high
-
-
-def test_best_on_validation_is_chosen_and_ties_go_to_the_earliest() -> None:
-    def scores(name: str, epoch: int, right: int) -> CheckpointScores:
-        metrics = metrics_of(predictions([place < right for place in range(10)]))
-        test = metrics_of(predictions([place < 10 - right for place in range(10)]))
-        return CheckpointScores(
-            name=name,
-            epoch=epoch,
-            train_loss=None,
-            loss={},
-            metrics={"validation": {"name": metrics}, "test": {"name": test}},
-        )
-
-    found = [scores("base", 0, 9), scores("epoch-15", 15, 6), scores("epoch-05", 5, 4), scores("epoch-10", 10, 6)]
-    assert select(found, "name").name == "epoch-10"
 
 
 def _nudge(folder: Path) -> None:

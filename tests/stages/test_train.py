@@ -24,11 +24,11 @@ from nameplate.models.load import load_model
 from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS
 from nameplate.progress import SilentProgress, TaskHandle
-from nameplate.recipe import ComponentPolicy, ModelSection, TrainSection
+from nameplate.recipe import ComponentPolicy, ExamplesSection, ModelSection, TrainSection
 from nameplate.stages.train import run_training, stage
 from nameplate.stages.train.epochplan import EpochPlan
-from nameplate.stages.train.examples import read_training_rows
 from nameplate.stages.train.losses import LossLog
+from nameplate.stages.train.reading import read_training_rows
 from nameplate.store.fingerprint import folder_fingerprint
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import TrainSummary
@@ -36,6 +36,11 @@ from nameplate.summary import TrainSummary
 FULL = ComponentPolicy(mode="full", lr=1e-3)
 FROZEN = ComponentPolicy(mode="frozen")
 LORA = ComponentPolicy(mode="lora", lr=2e-2, rank=4)
+RICH: dict[str, object] = {
+    "optimizer": {"name": "apollo", "rank": 4, "update_interval": 3, "ema_decay": 0.9},
+    "examples": {"balance": "sqrt", "weighting": "square", "augment": "careful"},
+}
+"""Everything that has a state of its own."""
 
 
 def micro(size: int) -> dict[str, int]:
@@ -165,19 +170,19 @@ def test_killed_process_goes_on(tmp_path: Path, base: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tests.stages.test_train import StopAfter, section, train\n"
+        "from tests.stages.test_train import RICH, StopAfter, section, train\n"
         "from nameplate.store.rundir import RunDirectory\n"
         "import torch\n"
         "torch.set_num_threads(1)\n"
         "kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "train(RunDirectory(Path(sys.argv[1])), Path(sys.argv[2]), section(), StopAfter(10, kill))\n"
+        "train(RunDirectory(Path(sys.argv[1])), Path(sys.argv[2]), section(**RICH), StopAfter(10, kill))\n"
     )
     command = [sys.executable, "-c", script, str(run.root), str(base)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    resumed = train(RunDirectory(run.root), base, section())
-    assert resumed.losses == train(write_tiny_run(tmp_path / "whole"), base, section()).losses
+    resumed = train(RunDirectory(run.root), base, section(**RICH))
+    assert resumed.losses == train(write_tiny_run(tmp_path / "whole"), base, section(**RICH)).losses
 
 
 def test_finished_training_is_not_repeated(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +219,7 @@ def test_accumulated_step_equals_the_same_step_in_one_batch(
 def test_kept_features_give_the_losses_of_pixels(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = section(vision=FROZEN, epochs=2)
     kept = train(write_tiny_run(tmp_path / "kept"), base, wanted)
-    monkeypatch.setattr(stage, "frozen_prefix", lambda *_: None)
+    monkeypatch.setattr(stage, "frozen_prefix", lambda *_, **__: None)
     assert train(write_tiny_run(tmp_path / "pixels"), base, wanted).losses == kept.losses
 
 
@@ -222,7 +227,9 @@ def test_epoch_plan_depends_on_seed_and_epoch_alone(tmp_path: Path, base: Path) 
     rows = read_training_rows(*_run_and_images(tmp_path, base), PROMPTS, max_tokens=192)
 
     def plan(seed: int, share: float = 0.5) -> EpochPlan:
-        return EpochPlan(rows, batch_size=5, micro_batch_size=2, name_question_share=share, seed=seed)
+        return EpochPlan(
+            rows, batch_size=5, micro_batch_size=2, section=ExamplesSection(name_question_share=share), seed=seed
+        )
 
     one = plan(1)
     assert one.examples(3) == plan(1).examples(3)
@@ -233,7 +240,8 @@ def test_epoch_plan_depends_on_seed_and_epoch_alone(tmp_path: Path, base: Path) 
         assert sorted(index // 2 for index in indices) == list(range(12))
         assert sum(index % 2 for index in indices) == 6
         one.epoch = epoch
-        batches = list(one)
+        size = len(one.dataset)
+        batches = [[index - epoch * size for index in batch] for batch in one]
         assert len(batches) == len(one) == 3 + 3 + 1
         assert [len(batch) for batch in batches] == [1, 2, 2, 1, 2, 2, 2]
         assert sorted(index for batch in batches for index in batch) == sorted(indices)

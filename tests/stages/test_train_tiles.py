@@ -107,7 +107,7 @@ def test_tiles_change_what_is_learned_and_kept_features_do_not(tmp_path: Path, m
     base = write_tiny_model(tmp_path / "base")
     one = train(write_run(tmp_path / "one"), base, max_tiles=1, vision=FROZEN)
     kept = train(write_run(tmp_path / "kept"), base, max_tiles=4, vision=FROZEN)
-    monkeypatch.setattr(stage, "frozen_prefix", lambda *_: None)
+    monkeypatch.setattr(stage, "frozen_prefix", lambda *_, **__: None)
     pixels = train(write_run(tmp_path / "pixels"), base, max_tiles=4, vision=FROZEN)
     assert pixels.losses == kept.losses != one.losses
 

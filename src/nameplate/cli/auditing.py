@@ -38,12 +38,13 @@ def audit_command(
 ) -> int:
     """Audit, print what was found, and return the exit code of the verdict."""
     with explaining():
+        from nameplate.detours import audit
         from nameplate.stages.audit import AuditChoices
 
         with showing(as_json) as progress:
             pipeline = open_pipeline(recipe, run_dir, overrides, progress=progress)
             asked = judge_model or pipeline.recipe.caption.teacher.model if judge or judge_model else None
-            found = pipeline.audit(AuditChoices(rows=rows, seed=seed, judge=asked))
+            found = audit(pipeline, AuditChoices(rows=rows, seed=seed, judge=asked))
         run = pipeline.run_directory
         if as_json:
             typer.echo(json.dumps(found.model_dump(mode="json", exclude={"pairs"})))

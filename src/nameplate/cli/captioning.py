@@ -23,8 +23,10 @@ def estimate_command(
 ) -> None:
     """Ask about a few rows and print what the table will cost; their answers are kept and not paid twice."""
     with explaining():
+        from nameplate.detours import estimate_captions
+
         with showing(as_json) as progress:
-            found = open_pipeline(recipe, run_dir, overrides, progress=progress).estimate_captions(num_rows)
+            found = estimate_captions(open_pipeline(recipe, run_dir, overrides, progress=progress), num_rows)
         if as_json:
             tree = asdict(found) | {"answers_per_hour": found.answers_per_hour, "tokens": asdict(found.tokens)}
             typer.echo(json.dumps(_finite(tree)))

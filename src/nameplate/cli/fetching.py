@@ -17,9 +17,10 @@ def check_command(num_rows: int, *, recipe: Path, run_dir: Path | None, override
     """Check the links of a few rows, print what that says, and return the exit code of the verdict."""
     with explaining():
         from nameplate.cli.linktables import print_check
+        from nameplate.detours import check_links
 
         with showing(as_json) as progress:
-            found = open_pipeline(recipe, run_dir, overrides, progress=progress).check_links(num_rows)
+            found = check_links(open_pipeline(recipe, run_dir, overrides, progress=progress), num_rows)
         if as_json:
             typer.echo(json.dumps(asdict(found)))
         else:
@@ -40,10 +41,11 @@ def again_command(
     with explaining():
         from nameplate.cli.linktables import print_links
         from nameplate.cli.tables import print_funnel
+        from nameplate.detours import fetch_again
 
         with showing(as_json) as progress, opened_engine(engine, address) as chosen:
             pipeline = open_pipeline(recipe, run_dir, overrides, progress=progress, engine=chosen)
-            asked = pipeline.fetch_again()
+            asked = fetch_again(pipeline)
         manifest = pipeline.run_directory.manifest
         if as_json:
             record = manifest.stages["fetch"].model_dump(mode="json")

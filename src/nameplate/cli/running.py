@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nameplate.cli.engines import EngineName, opened_engine
+from nameplate.cli.launches import is_first, speaks_of_failure
 from nameplate.errors import NameplateError
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ def explaining() -> Iterator[None]:
     try:
         yield
     except NameplateError as error:
-        typer.echo(f"nameplate: {error}", err=True)
+        if speaks_of_failure():
+            typer.echo(f"nameplate: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        typer.echo("nameplate: interrupted; the same command continues where this one stopped", err=True)
+        if is_first():
+            typer.echo("nameplate: interrupted; the same command continues where this one stopped", err=True)
         raise typer.Exit(130) from None
 
 
@@ -42,7 +45,7 @@ def showing(as_json: bool) -> Iterator[Progress]:
     from nameplate.cli.bars import ConsoleProgress
     from nameplate.progress import SilentProgress
 
-    if as_json:
+    if as_json or not is_first():
         yield SilentProgress()
         return
     with ConsoleProgress() as progress:
@@ -87,6 +90,8 @@ def run_until(
         with showing(as_json) as progress, opened_engine(engine, address) as chosen:
             pipeline = open_pipeline(recipe, run_dir, overrides, progress=progress, engine=chosen)
             pipeline.run(until=stage)
+        if not is_first():
+            return
         run = pipeline.run_directory
         scored = stage in ("score", "report")
         if as_json:

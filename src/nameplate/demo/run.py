@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from string import Template
 
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from nameplate.demo.servers import Addresses, serving
@@ -15,6 +16,7 @@ from nameplate.demo.shop import NUM_LISTINGS, build_shop
 from nameplate.pipeline import Pipeline
 from nameplate.progress import Progress
 from nameplate.recipe import load_recipe
+from nameplate.stages.score import read_right
 from nameplate.statistics import mcnemar_exact
 from nameplate.store.files import write_json, write_text
 from nameplate.store.rundir import RunDirectory
@@ -67,9 +69,7 @@ def run_demo(folder: Path, *, seed: int, quick: bool, progress: Progress) -> Dem
     """
     folder = folder.resolve()
     num_listings = QUICK_LISTINGS if quick else NUM_LISTINGS
-    build_shop(folder / "shop", seed=seed, num_listings=num_listings, progress=progress)
-    with serving(folder / "shop") as addresses:
-        _write_recipes(folder, addresses, seed=seed)
+    with opened_shop(folder, seed=seed, num_listings=num_listings, progress=progress):
         runs = {name: _run_policy(folder, name, quick=quick, progress=progress) for name in POLICIES}
     result = DemoResult(
         seed=seed, quick=quick, rows=_compare(runs), pages=[str(run.report_path) for run in runs.values()]
@@ -78,9 +78,18 @@ def run_demo(folder: Path, *, seed: int, quick: bool, progress: Progress) -> Dem
     return result
 
 
+@contextmanager
+def opened_shop(folder: Path, *, seed: int, num_listings: int = NUM_LISTINGS, progress: Progress) -> Iterator[None]:
+    """Build the demo's shop in `folder`, serve it and its teacher while the block runs, and write its recipes there."""
+    build_shop(folder / "shop", seed=seed, num_listings=num_listings, progress=progress)
+    with serving(folder / "shop") as addresses:
+        _write_recipes(folder, addresses, seed=seed)
+        yield
+
+
 def _write_recipes(folder: Path, addresses: Addresses, *, seed: int) -> None:
     values = {"folder": str(folder), "teacher": f"{addresses.teacher}/v1", "seed": str(seed)}
-    for name in ("shop", *POLICIES):
+    for name in ("shop", *POLICIES, "sweep"):
         text = resources.files("nameplate.demo").joinpath("recipes", f"{name}.yaml").read_text(encoding="utf-8")
         write_text(folder / f"{name}.yaml", Template(text).substitute(values))
 
@@ -98,7 +107,10 @@ def _compare(runs: dict[str, RunDirectory]) -> list[DemoRow]:
     summaries = {name: RunSummary.model_validate_json(run.summary_path.read_bytes()) for name, run in runs.items()}
     first = next(iter(runs))
     models = [("untrained", first, "base")] + [(POLICIES[name], name, summaries[name].score.selected) for name in runs]
-    answers = [_right(runs[name], summaries[name], checkpoint) for _, name, checkpoint in models]
+    answers = [
+        read_right(runs[name], checkpoint=checkpoint, split="test", prompt=summaries[name].score.headline)
+        for _, name, checkpoint in models
+    ]
     rows = [DemoRow(label=models[0][0], accuracy=_accuracy(summaries[first], "base"), p_value=None, verdict="")]
     for (before, after), (label, name, checkpoint) in zip(pairwise(answers), models[1:], strict=True):
         fixed = sum(after[row] and not before[row] for row in before)
@@ -114,10 +126,3 @@ def _compare(runs: dict[str, RunDirectory]) -> list[DemoRow]:
 def _accuracy(summary: RunSummary, checkpoint: str) -> Proportion:
     scores = next(scores for scores in summary.score.checkpoints if scores.name == checkpoint)
     return scores.metrics["test"][summary.score.headline].accuracy
-
-
-def _right(run: RunDirectory, summary: RunSummary, checkpoint: str) -> dict[str, bool]:
-    """Whether one model named each test row, by row id."""
-    filters = [("checkpoint", "==", checkpoint), ("split", "==", "test"), ("prompt", "==", summary.score.headline)]
-    table = pq.read_table(run.folder("score") / "predictions.parquet", filters=filters)
-    return dict(zip(table["row_id"].to_pylist(), table["right"].to_pylist(), strict=True))

@@ -15,7 +15,7 @@ from nameplate.errors import ModelError
 from nameplate.models.imagebatch import ImageBatch, PreparedImage
 from nameplate.models.locate import first_line
 from nameplate.models.pictures import read_picture
-from nameplate.models.processing import IGNORED, Encoded
+from nameplate.models.processing import IGNORED, Encoded, Span, token_spans
 from nameplate.models.tiling import ImageSize
 from nameplate.models.tokenizer import pad_token_id, special_tokens
 from nameplate.store.fingerprint import fingerprint
@@ -132,14 +132,20 @@ class AutoProcessing:
     def encode(self, prompt: str, answer: str | None = None, *, size: ImageSize | None = None) -> Encoded:
         """See `Processor.encode`; the size is needed, because most families make more tokens of larger images."""
         assert size is not None, "the number of image tokens depends on the image's size"
-        question = self._question(self._plain(prompt), size)
+        question = self._question(self.plain(prompt), size)
         if answer is None:
             return question
-        text = self._before_answer + self._plain(answer)
+        text = self._before_answer + self.plain(answer)
         reply = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.end_id]
         # Nothing that an answer is made of is of a special kind.
         kinds = {name: [*values, *[0] * len(reply)] for name, values in question.kinds.items()}
         return Encoded([*question.input_ids, *reply], [*question.labels, *reply], kinds)
+
+    def answer_spans(self, answer: str) -> list[Span]:
+        """See `Processor.answer_spans`; what a family writes before an answer spells nothing of it."""
+        text = self.plain(answer)
+        before = self._before_answer
+        return [*token_spans(self.tokenizer, before + text, skip=len(before)), Span(len(text), len(text))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids up to the end of turn, without special tokens."""
@@ -179,7 +185,8 @@ class AutoProcessing:
         ends = bool(ids) and self.tokenizer.convert_ids_to_tokens(ids[0]) in self._special
         return _Turn(before, int(ids[0]) if ends else eos)
 
-    def _plain(self, text: str) -> str:
+    def plain(self, text: str) -> str:
+        """A text without anything that opens a turn or stands for an image."""
         # A table's or teacher's text must not open turns or add image slots of its own.
         for token in self._special:
             text = text.replace(token, " ")

@@ -11,13 +11,15 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from nameplate.models.prefix.skipping import going_on_from
 from nameplate.models.processing import IGNORED, Encoded
 
 Batch = dict[str, torch.Tensor]
-"""`input_ids`, `labels` (B, T); `positions`, `targets` (K,); the model's image arguments, or `image_features`.
+"""`input_ids`, `labels` (B, T); `positions`, `targets`, `weights` (K,); the model's image arguments, or
+`image_features`.
 
-`positions` are places in the flattened batch whose next token carries loss, `targets` those tokens; both end in padding
-whose target is `IGNORED`.
+`positions` are places in the flattened batch whose next token carries loss, `targets` those tokens, `weights` how much
+each counts; they end in padding whose target is `IGNORED` and whose weight is 0.
 """
 
 
@@ -25,8 +27,10 @@ FEATURES: Final = "image_features"
 """Projected features of images, instead of their pixels."""
 PROJECTOR_INPUTS: Final = "projector_inputs"
 """What the projector reads, kept from before."""
+HIDDEN: Final = "hidden_states"
+"""(B, T, width): what the frozen lower layers of the language model give, kept from before."""
 
-_OURS: Final = ("input_ids", "labels", "positions", "targets", "rows", PROJECTOR_INPUTS)
+_OURS: Final = ("input_ids", "labels", "positions", "targets", "weights", "rows", PROJECTOR_INPUTS, HIDDEN)
 
 LENGTH_STEP: Final = 8
 PLACES_STEP: Final = 128
@@ -40,18 +44,22 @@ def collate(encoded: Sequence[Encoded], pad_id: int) -> Batch:
     No attention mask: what stands right of a token cannot reach it in a causal model, and padding carries no loss.
     """
     longest = _round_up(max(len(example.input_ids) for example in encoded), LENGTH_STEP)
+    counts = torch.zeros((len(encoded), longest))
     input_ids = torch.full((len(encoded), longest), pad_id, dtype=torch.long)
     labels = torch.full((len(encoded), longest), IGNORED, dtype=torch.long)
     for row, example in enumerate(encoded):
         input_ids[row, : len(example.input_ids)] = torch.tensor(example.input_ids)
         labels[row, : len(example.labels)] = torch.tensor(example.labels)
+        counts[row, : len(example.labels)] = torch.tensor(example.weights) if len(example.weights) else 1.0
     rows, columns = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
     num_places = _round_up(len(rows), PLACES_STEP)
     positions = torch.zeros(num_places, dtype=torch.long)
     targets = torch.full((num_places,), IGNORED, dtype=torch.long)
     positions[: len(rows)] = rows * longest + columns
     targets[: len(rows)] = labels[rows, columns + 1]
-    batch = {"input_ids": input_ids, "labels": labels, "positions": positions, "targets": targets}
+    weights = torch.zeros(num_places)
+    weights[: len(rows)] = counts[rows, columns + 1]
+    batch = {"input_ids": input_ids, "labels": labels, "positions": positions, "targets": targets, "weights": weights}
     return batch | pad_kinds(encoded, longest)
 
 
@@ -72,24 +80,30 @@ def image_inputs(batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     inputs: dict[str, Any] = {name: tensor for name, tensor in batch.items() if name not in _OURS}
     features = inputs.pop(FEATURES, None)
     if features is not None:
-        # A fresh dictionary each time: the model writes into it.
-        inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
+        # Rows of features are taken as a list. A fresh dictionary each time: the model writes into it.
+        payload: Any = [features] if features.ndim == 2 else features
+        inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=payload)}
     return inputs
 
 
 def loss_sum(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Next-token cross entropy summed over the answer tokens of a batch, float32 scalar.
+    """Next-token cross entropy summed over the answer tokens of a batch, each counting once; float32 scalar."""
+    return answer_losses(model, batch).sum()
+
+
+def answer_losses(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Next-token cross entropy at every place of `positions`, (K,) float32; 0 where the target is `IGNORED`.
 
     Logits are computed only at `positions`. (`logits_to_keep` with a mask does the same, but not in every version of
     transformers that we allow.)
     """
     logits = answer_logits(model, batch)
-    return functional.cross_entropy(logits.float(), batch["targets"], ignore_index=IGNORED, reduction="sum")
+    return functional.cross_entropy(logits.float(), batch["targets"], ignore_index=IGNORED, reduction="none")
 
 
 def answer_logits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Logits at `positions` alone, (K, vocabulary)."""
-    output = model.base_model(input_ids=batch["input_ids"], use_cache=False, **image_inputs(batch))
+    output = run_body(model, batch)
     if model.base_model is model:
         # A family without a body of its own gives logits for every token.
         whole: torch.Tensor = output.logits
@@ -99,6 +113,12 @@ def answer_logits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> 
     head: nn.Module = foreign.get_output_embeddings()
     logits: torch.Tensor = head(hidden)
     return logits
+
+
+def run_body(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> Any:
+    """All of a model but its head; from the middle on where hidden states were kept."""
+    with going_on_from(batch.get(HIDDEN)):
+        return model.base_model(input_ids=batch["input_ids"], use_cache=False, **image_inputs(batch))
 
 
 def num_answer_tokens(encoded: Sequence[Encoded]) -> int:

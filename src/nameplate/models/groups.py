@@ -30,6 +30,18 @@ def parameter_groups(applied: AppliedPolicies) -> list[dict[str, Any]]:
     return groups
 
 
+def hidden_matrices(applied: AppliedPolicies) -> set[int]:
+    """Ids of the learning matrices of linear modules inside the components; adapters, embeddings and head are none."""
+    found: set[int] = set()
+    for name, component in applied.components.items():
+        if applied.policies[name].mode == "lora":
+            continue
+        ends = {id(component.parameters[end]) for end in component.embeddings | component.head}
+        weights = {id(module.weight) for module in component.linears().values() if module.weight.requires_grad}
+        found |= weights - ends
+    return found
+
+
 def learning_rates(applied: AppliedPolicies, component: Component) -> tuple[float, float] | None:
     """Lowest and highest peak rate of what learns in a component; none: nothing does."""
     policy = applied.policies[component.name]

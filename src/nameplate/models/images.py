@@ -1,13 +1,15 @@
-"""Images as models read them, decoded once and kept in memory at the model's size."""
+"""Images as models read them, decoded once and kept at the model's size: in memory, or on disk from before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+from PIL import Image
 
 from nameplate.errors import InputError
 from nameplate.models.imagebatch import ImageBatch, PreparedImage
-from nameplate.models.pictures import read_size
+from nameplate.models.pictures import read_picture, read_size
 from nameplate.models.processing import Processor
 from nameplate.models.tiling import ImageSize
 from nameplate.store.images import ImageStore
@@ -23,18 +25,27 @@ class ImageKey(NamedTuple):
     ext: str
 
 
+class Shelf(Protocol):
+    """Prepared images from before."""
+
+    def find(self, key: ImageKey) -> PreparedImage | None:
+        """One image; none: it is not there."""
+
+
 class ImageCache:
     """Prepared images by content. Within its budget no image is decoded twice; beyond it, each time anew.
 
     Args:
         store: where the files are.
         processor: decides what is made of them.
-        max_bytes: the budget.
+        max_bytes: the budget, in memory.
     """
 
     def __init__(self, store: ImageStore, processor: Processor, *, max_bytes: int = DEFAULT_BUDGET) -> None:
         self.store = store
         self.processor = processor
+        self.shelf: Shelf | None = None
+        """Looked at before an image is decoded; none: there is none."""
         self.num_decoded = 0
         self._room = max_bytes
         self._kept: dict[str, PreparedImage] = {}
@@ -46,6 +57,8 @@ class ImageCache:
             InputError: the store has no such image, or it cannot be decoded.
         """
         kept = self._kept.get(key.sha256)
+        if kept is None and self.shelf is not None:
+            kept = self.shelf.find(key)
         if kept is not None:
             return kept
         data = self._read(key)
@@ -58,6 +71,24 @@ class ImageCache:
             self._room -= image.num_bytes
             self._kept[key.sha256] = image
         return image
+
+    def picture(self, key: ImageKey) -> Image.Image:
+        """One image decoded anew, upright, RGB, at its own size.
+
+        Raises:
+            InputError: the store has no such image, or it cannot be decoded.
+        """
+        data = self._read(key)
+        try:
+            return read_picture(data)
+        except InputError as error:
+            raise self._blaming(key, error) from None
+
+    def unkept(self) -> ImageCache:
+        """The same images with nothing kept in memory, for those who look at each once."""
+        plain = ImageCache(self.store, self.processor, max_bytes=0)
+        plain.shelf = self.shelf
+        return plain
 
     def batch(self, keys: Sequence[ImageKey]) -> ImageBatch:
         """Images as a model reads them."""
@@ -76,6 +107,8 @@ class ImageCache:
             InputError: the store has no such image, or it cannot be read.
         """
         kept = self._kept.get(key.sha256)
+        if kept is None and self.shelf is not None:
+            kept = self.shelf.find(key)
         if kept is not None:
             return kept.size
         data = self._read(key)

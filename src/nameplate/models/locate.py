@@ -22,12 +22,16 @@ _WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja", "README.md", "LICENSE*
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
-def find_model(base: str, *, where: str = "model.base") -> Path:
+_CONFIGURATION = [pattern for pattern in _WANTED if pattern != "*.safetensors"]
+
+
+def find_model(base: str, *, where: str = "model.base", weights: bool = True) -> Path:
     """The folder of a model: "starter", a local folder, or a Hub id (downloaded if need be).
 
     Args:
         base: what was given.
         where: it was given, for errors.
+        weights: they are needed; where they are not, a folder may lack them, and none are downloaded.
 
     Raises:
         ModelError: there is no such folder, or the Hub does not give it.
@@ -37,10 +41,10 @@ def find_model(base: str, *, where: str = "model.base") -> Path:
         return _whole(Path(str(files("nameplate"))) / "demo" / "starter", f"{where} {base}")
     folder = Path(base)
     if folder.is_dir():
-        return _whole(folder, f"{where} {base}")
+        return _whole(folder, f"{where} {base}", weights=weights)
     if folder.is_absolute() or base.startswith(".") or base.count("/") != 1:
         raise ModelError(f"{where} {base}", found="no such folder", expected="a folder, a Hub id or 'starter'")
-    return _whole(_download(base, where=where), f"{where} {base}")
+    return _whole(_download(base, where=where, weights=weights), f"{where} {base}", weights=weights)
 
 
 def weights_fingerprint(folder: Path) -> str:
@@ -48,9 +52,9 @@ def weights_fingerprint(folder: Path) -> str:
     return folder_fingerprint(folder, "*.safetensors")
 
 
-def _download(base: str, *, where: str) -> Path:
+def _download(base: str, *, where: str, weights: bool) -> Path:
     try:
-        return Path(snapshot_download(base, allow_patterns=_WANTED))
+        return Path(snapshot_download(base, allow_patterns=_WANTED if weights else _CONFIGURATION))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise ModelError(
             f"{where} {base}",
@@ -59,10 +63,10 @@ def _download(base: str, *, where: str) -> Path:
         ) from error
 
 
-def _whole(folder: Path, where: str) -> Path:
+def _whole(folder: Path, where: str, *, weights: bool = True) -> Path:
     if not (folder / "config.json").exists():
         raise ModelError(where, found=f"{folder} has no config.json", expected="a model folder")
-    if any(folder.glob("*.safetensors")):
+    if not weights or any(folder.glob("*.safetensors")):
         return folder
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     if pickled:

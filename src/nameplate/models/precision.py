@@ -9,9 +9,12 @@ import torch
 from transformers import PreTrainedModel
 
 from nameplate.errors import ModelError
+from nameplate.models.step.allocator import keep_freed_memory
+from nameplate.models.step.attention import SHORT, register_short_attention
+from nameplate.models.step.shortweights import shorten_weights
 
-EAGER_TOKENS = 512
-"""Up to so many tokens plain attention trains faster on a CPU than torch's fused one."""
+SHORT_TOKENS = 512
+"""Up to so many tokens attention by plain products trains faster on a CPU than torch's fused one."""
 
 
 @cache
@@ -26,12 +29,13 @@ def compute_dtype() -> torch.dtype:
     return torch.bfloat16 if native is not None and native() else torch.float32
 
 
-def frozen_dtype(stored: torch.dtype, *, learning: torch.dtype) -> torch.dtype:
+def frozen_dtype(stored: torch.dtype, *, learning: torch.dtype, computing: torch.dtype | None = None) -> torch.dtype:
     """Number format for weights that do not learn: bfloat16 only where that loses nothing.
 
     Args:
         stored: how the base is stored.
         learning: what learning weights shall be.
+        computing: of matrix products; none: this machine's `compute_dtype`.
 
     Raises:
         ModelError: learning weights shall be bfloat16 and the base is not, so that its frozen parts would be rounded.
@@ -42,7 +46,7 @@ def frozen_dtype(stored: torch.dtype, *, learning: torch.dtype) -> torch.dtype:
             found=f"bfloat16, but the base is stored in {stored}, and its frozen parts would be rounded",
             fix="set it to float32, or give a base that is stored in bfloat16",
         )
-    short = stored == torch.bfloat16 and torch.bfloat16 in (compute_dtype(), learning)
+    short = stored == torch.bfloat16 and torch.bfloat16 in (computing or compute_dtype(), learning)
     return torch.bfloat16 if short else torch.float32
 
 
@@ -60,9 +64,22 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 def set_training_attention(model: PreTrainedModel, *, longest: int) -> None:
     """Choose the attention that trains fastest, given the longest sequence of text or patches.
 
-    On a CPU the backward pass of fused attention took a third of all time at 65 to 91 tokens (torch 2.15): with plain
-    attention the starter trains 1.3 to 1.6 times as many examples per second, with the same losses. Long sequences
-    would need its memory.
+    On a CPU the backward pass of torch's fused attention costs more than plain products up to a few hundred tokens; our
+    own does them in fewer passes than transformers' (docs/training-speed.md has the figures). Long sequences would need
+    its memory.
     """
-    if model.device.type == "cpu" and longest <= EAGER_TOKENS:
+    if model.device.type != "cpu" or longest > SHORT_TOKENS:
+        return
+    register_short_attention()
+    model.set_attn_implementation(SHORT)
+    if model.config._attn_implementation != SHORT:
+        # A family whose attention is its own code has the plain one alone.
         model.set_attn_implementation("eager")
+
+
+def lighten_step(model: PreTrainedModel) -> None:
+    """Once policies are applied: short copies of learning weights, and freed memory kept for the next step."""
+    if compute_dtype() == torch.bfloat16:
+        shorten_weights(model, torch.bfloat16)
+    if model.device.type == "cpu":
+        keep_freed_memory()

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
+from nameplate.errors import ModelError
 from nameplate.models.imagebatch import ImageBatch, PreparedImage
 from nameplate.models.tiling import ImageSize
 
@@ -19,6 +20,13 @@ IGNORED: Final = -100
 _NOTHING: Final[Mapping[str, list[int]]] = MappingProxyType({})
 
 
+class Span(NamedTuple):
+    """Characters of a text, from `start` up to but not including `end`."""
+
+    start: int
+    end: int
+
+
 class Encoded(NamedTuple):
     """Token ids and, of the same length, labels: `IGNORED` wherever no loss is."""
 
@@ -26,6 +34,8 @@ class Encoded(NamedTuple):
     labels: list[int]
     kinds: Mapping[str, list[int]] = _NOTHING
     """What else a family wants to know of every token, by argument; InternVL wants nothing."""
+    weights: Sequence[float] = ()
+    """How much each label counts in the loss, one for every token; empty: all alike."""
 
 
 class Processor(Protocol):
@@ -70,11 +80,37 @@ class Processor(Protocol):
             size: of the image; may be left out where every image has as many tokens.
         """
 
+    def plain(self, text: str) -> str:
+        """A text as `encode` writes it: without anything that opens a turn or stands for an image."""
+
+    def answer_spans(self, answer: str) -> list[Span]:
+        """For each token of an answer, its end of turn last: the characters of `plain(answer)` that it spells.
+
+        Raises:
+            ModelError: the tokenizer does not know them.
+        """
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids up to the end of turn, without special tokens."""
 
     def save(self, folder: Path) -> None:
         """Write what `load_processor` reads into a model folder."""
+
+
+def token_spans(tokenizer: PreTrainedTokenizerBase, text: str, *, skip: int = 0) -> list[Span]:
+    """The characters of each token of a text, counted after the first `skip` characters.
+
+    Raises:
+        ModelError: the tokenizer is one that does not know.
+    """
+    if not tokenizer.is_fast:
+        raise ModelError(
+            type(tokenizer).__name__,
+            found="it does not say which characters a token spells",
+            fix="set train.examples.name_weight to 1, or use a base with a fast tokenizer",
+        )
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    return [Span(max(start - skip, 0), max(end - skip, 0)) for start, end in found["offset_mapping"]]
 
 
 def fix_size(size: ImageSize | None, *, fixed: bool) -> ImageSize:

@@ -16,6 +16,8 @@ from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.precision import best_device, compute_dtype
+from nameplate.models.prefix.shared import SharedSight, can_share
+from nameplate.models.prefix.store import PrefixStore
 from nameplate.models.processing import Processor
 from nameplate.models.surprise import TokenLoss, text_losses, token_losses
 from nameplate.models.tiling import ImageSize
@@ -56,6 +58,7 @@ class Respondent:
         journal: append-only; answers have the keys that scoring gives them, so that neither asks the other's again.
         max_new_tokens: longest answer.
         batch_size: images or texts per batch.
+        kept: where the outputs of a vision tower lie that other models have, too; none: they are computed here.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Respondent:
         journal: Journal,
         max_new_tokens: int,
         batch_size: int,
+        kept: PrefixStore | None = None,
     ) -> None:
         self.num_computed = 0
         """Answers and texts that the journal lacked."""
@@ -75,6 +79,7 @@ class Respondent:
         self._journal = journal
         self._max_new_tokens = max_new_tokens
         self._batch_size = batch_size
+        self._kept = kept
         self._blank: dict[ImageSize | None, ImageBatch] = {}
         # Not the cheapest thing, and the same for every key.
         self._identity = (weights, images.processor.fingerprint, str(compute_dtype()))
@@ -128,8 +133,15 @@ class Respondent:
         """The model, loaded when it is first asked for."""
         return load_to_ask(self._folder, self._images.processor)
 
+    @cached_property
+    def _sight(self) -> SharedSight | None:
+        model = self.loaded.model
+        return SharedSight(model, self._images, self._kept) if self._kept is not None and can_share(model) else None
+
     def see(self, images: Sequence[ImageKey]) -> ImageBatch:
         """What the model sees of images."""
+        if self._sight is not None:
+            return self._sight.see(images)
         return vision_features(self.loaded.model, self._images.batch(images))
 
     def _see_blank(self, size: ImageSize | None) -> ImageBatch:

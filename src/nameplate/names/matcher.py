@@ -138,6 +138,16 @@ class Matcher:
         written = "".join((*pieces, text[done:]))
         return written, written != text
 
+    def places(self, text: str, name: str) -> list[tuple[int, int]]:
+        """Where `text` claims `name`, in order: characters of the text as given, from start up to end.
+
+        Raises:
+            InputError: the registry does not know `name`.
+        """
+        gold = self._entry(name)
+        reading = self._read(text)
+        return [reading.plain.origin(found.start, found.end) for found in reading.claims_for(gold)[0]]
+
     def mentions(self, text: str) -> list[Mention]:
         """All names that stand in `text`, in order, except where they are denied."""
         plain = read_plainly(text)

@@ -2,8 +2,17 @@
 
 from nameplate.recipe.base import Section
 from nameplate.recipe.checks import check_choices
-from nameplate.recipe.loading import build_recipe, dump_recipe, load_recipe
-from nameplate.recipe.policies import PRESETS, ComponentPolicy, LanguagePolicy, PresetName, parse_range
+from nameplate.recipe.loading import (
+    anchored,
+    build_recipe,
+    dump_recipe,
+    explain_invalid,
+    load_recipe,
+    merge_trees,
+    read_page,
+    read_recipe_tree,
+)
+from nameplate.recipe.policies import PRESETS, ComponentPolicy, LanguagePolicy, PresetName, parse_range, with_preset
 from nameplate.recipe.sections import (
     BudgetSection,
     CaptionSection,
@@ -63,9 +72,15 @@ __all__ = [
     "TeacherSection",
     "TrainSection",
     "Weighting",
+    "anchored",
     "build_recipe",
     "check_choices",
     "dump_recipe",
+    "explain_invalid",
     "load_recipe",
+    "merge_trees",
     "parse_range",
+    "read_page",
+    "read_recipe_tree",
+    "with_preset",
 ]

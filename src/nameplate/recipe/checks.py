@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from nameplate.errors import RecipeError
 from nameplate.recipe.sections import Recipe
 from nameplate.records import STAGES, StageName
@@ -11,9 +13,12 @@ def check_choices(recipe: Recipe, *, until: StageName) -> None:
     """Refuse a recipe that cannot get as far as `until`.
 
     Raises:
-        RecipeError: captions from a table that names no text column, or a stage that needs names without any.
+        RecipeError: captions from a table that names no text column, a stage that needs names without any, or training
+            with what is not installed or not asked for.
     """
     goal = STAGES.index(until)
+    if goal >= STAGES.index("train"):
+        _check_training(recipe)
     if goal < STAGES.index("caption"):
         return
     asks_teacher = recipe.caption.source == "teacher"
@@ -43,4 +48,23 @@ def check_choices(recipe: Recipe, *, until: StageName) -> None:
             "name.column",
             found=f"null: rows without names go up to split, and '{until}' trains and scores a model on names",
             fix="set name.column to the column that the model shall learn to name, or stop with `nameplate split`",
+        )
+
+
+def _check_training(recipe: Recipe) -> None:
+    wanted = {
+        "train.optimizer.name: adamw_8bit": recipe.train.optimizer.name == "adamw_8bit",
+        f"train.memory.quantise: {recipe.train.memory.quantise}": recipe.train.memory.quantise is not None,
+    }
+    for place, is_wanted in wanted.items():
+        if is_wanted and importlib.util.find_spec("bitsandbytes") is None:
+            raise RecipeError(
+                place, found="bitsandbytes is not installed", fix="pip install 'nameplate[quantise]', or leave it out"
+            )
+    share, caption = recipe.train.examples.question_answer_share, recipe.caption
+    if share > 0 and (caption.source != "teacher" or caption.template != "question_answer"):
+        raise RecipeError(
+            f"train.examples.question_answer_share: {share:g}",
+            found="captions do not come as questions and answers",
+            fix="set caption.source: teacher and caption.template: question_answer, or leave it out",
         )

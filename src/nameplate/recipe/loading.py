@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -27,7 +27,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: the file is missing or malformed, or a key or value is not known.
     """
-    return build_recipe(_read_tree(path, seen=()), where=str(path), overrides=overrides)
+    return build_recipe(read_recipe_tree(path), where=str(path), overrides=overrides)
 
 
 def build_recipe(tree: Mapping[str, Any], *, where: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -42,7 +42,7 @@ def build_recipe(tree: Mapping[str, Any], *, where: str, overrides: Sequence[str
     try:
         return Recipe.model_validate(whole)
     except ValidationError as error:
-        raise _explain(error, where) from None
+        raise explain_invalid(error, Recipe, where=where) from None
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -50,14 +50,29 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    path = path.resolve()
-    if path in seen:
-        raise RecipeError(str(path), found="it extends itself", fix="remove the circle of 'extends'")
+def read_recipe_tree(path: Path) -> dict[str, Any]:
+    """A recipe as it is written, on top of what it extends, its relative paths made absolute; not checked.
+
+    Raises:
+        RecipeError: a file is missing or malformed, or extends itself.
+    """
+    return _read_extending(path, seen=())
+
+
+def read_page(path: Path, *, kind: str = "recipe") -> dict[str, Any]:
+    """One YAML page.
+
+    Args:
+        path: of the file.
+        kind: what it is, for errors.
+
+    Raises:
+        RecipeError: the file is missing, or no YAML mapping.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise RecipeError(str(path), found="no such recipe", fix="check the path") from None
+        raise RecipeError(str(path), found=f"no such {kind}", fix="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(str(path), found=f"cannot be read ({error})", expected="a YAML file in UTF-8") from None
     try:
@@ -68,33 +83,44 @@ def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or "malformed"
         raise RecipeError(f"{path}{line}", found=f"not YAML: {problem}") from None
     if not isinstance(tree, dict):
-        raise RecipeError(str(path), found="not a mapping", expected="sections such as 'table:' and 'train:'")
-    _anchor_paths(tree, path.parent)
+        raise RecipeError(str(path), found="not a mapping", expected="keys with values, such as 'table: ...'")
+    return tree
+
+
+def _read_extending(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    path = path.resolve()
+    if path in seen:
+        raise RecipeError(str(path), found="it extends itself", fix="remove the circle of 'extends'")
+    tree = read_page(path)
+    tree = anchored(tree, path.parent)
     parent = tree.pop("extends", None)
     if parent is None:
         return tree
-    return _merge(_read_tree(path.parent / str(parent), (*seen, path)), tree)
+    return merge_trees(_read_extending(path.parent / str(parent), (*seen, path)), tree)
 
 
-def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
-    """Make relative local paths absolute, so that a recipe means the same from any working directory."""
+def anchored(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A tree whose relative local paths start at `folder`, so that it means the same from any working directory."""
+    whole = copy.deepcopy(dict(tree))
     for section, field in (("table", "source"), ("table", "image_root"), ("name", "registry"), ("model", "base")):
-        part = tree.get(section)
+        part = whole.get(section)
         if not isinstance(part, dict) or not isinstance(part.get(field), str) or "://" in part[field]:
             continue
         local = folder / part[field]
         # A Hub id such as OWNER/NAME stays as it is unless a folder of that name stands beside the recipe.
         if section != "model" or local.exists():
             part[field] = str(local.resolve())
-    if isinstance(tree.get("store"), str):
-        tree["store"] = str((folder / tree["store"]).resolve())
+    if isinstance(whole.get("store"), str):
+        whole["store"] = str((folder / whole["store"]).resolve())
+    return whole
 
 
-def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+def merge_trees(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """`top` over `base`, section by section."""
     merged = dict(base)
     for key, value in top.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge_trees(merged[key], value) if both else value
     return merged
 
 
@@ -116,11 +142,12 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     node[keys[-1]] = value
 
 
-def _explain(error: ValidationError, where: str) -> RecipeError:
+def explain_invalid(error: ValidationError, root: type[BaseModel], *, where: str) -> RecipeError:
+    """The first complaint about a page, with its place, what was found, and the nearest known key."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "recipe"
+    place = ".".join(str(part) for part in first["loc"]) or "the page"
     if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"][:-1])
+        known = _known_keys(root, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
         fix = f"did you mean '{near[0]}'?" if near else ""
         return RecipeError(f"{where}: {place}", found="unknown key", expected="one of " + ", ".join(known), fix=fix)
@@ -138,12 +165,16 @@ def _without_passwords(text: str) -> str:
     return re.sub(r"(?<=://)[^\s/\"@]*@|\?[^\s\"]*", "...", text) if "://" in text else text
 
 
-def _known_keys(path: Sequence[int | str]) -> list[str]:
-    section: type[BaseModel] = Recipe
+def _known_keys(section: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     for key in path:
         field: FieldInfo | None = section.model_fields.get(str(key))
         annotation = field.annotation if field is not None else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        inner = [each for each in (annotation, *get_args(annotation)) if _is_section(each)]
+        if not inner:
             return []
-        section = annotation
-    return list(section.model_fields)
+        section = inner[0]
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from nameplate.recipe.base import Section
 from nameplate.recipe.policies import ComponentPolicy, LanguagePolicy, PresetName, with_preset
@@ -13,6 +13,18 @@ from nameplate.records import ComponentName
 OptimizerName = Literal["adamw", "apollo", "apollo_mini", "muon", "adamw_8bit"]
 Weighting = Literal["token", "sample", "square"]
 PrefixLevel = Literal["tiles", "vision", "projected", "hidden"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _as_word(value: object) -> object:
+    """YAML reads a bare off as no, and on as yes."""
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
+
+
+_Switch = BeforeValidator(_as_word)
+
+_FOR_MATRICES: Final = ("apollo", "apollo_mini", "muon")
+"""Optimizers for the matrices inside a component; adapters are learned with AdamW beside them."""
 
 
 class OptimizerSection(Section):
@@ -21,7 +33,7 @@ class OptimizerSection(Section):
     name: OptimizerName = "adamw"
     """adamw: fused; apollo, apollo_mini: AdamW's effect from low-rank moments; muon: orthogonal steps for matrices
     inside layers, AdamW for the rest; adamw_8bit: moments in 8 bits (needs `nameplate[quantise]`)."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
     """Decay of the first and of the second moment."""
     epsilon: float = Field(1.0e-8, gt=0)
     """Added to the second moment's root."""
@@ -35,6 +47,15 @@ class OptimizerSection(Section):
     """Gradients of a step are scaled down to this norm; none: off."""
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Checkpoints hold an exponential moving average of the weights with this decay per step; none: the weights."""
+
+    @model_validator(mode="after")
+    def _fields_go_with_their_name(self) -> OptimizerSection:
+        if self.rank is not None and self.name != "apollo":
+            raise ValueError("rank goes with name: apollo, and only there; leave it out")
+        default = type(self).model_fields["update_interval"].default
+        if self.update_interval != default and self.name not in ("apollo", "apollo_mini"):
+            raise ValueError("update_interval goes with name: apollo or apollo_mini, and only there; leave it out")
+        return self
 
 
 class ExamplesSection(Section):
@@ -51,7 +72,7 @@ class ExamplesSection(Section):
     in the answer, as InternVL was trained."""
     name_weight: float = Field(1.0, gt=0)
     """Weight of the tokens that spell the name, in every answer; 1: like the others."""
-    augment: Literal["off", "careful"] = "off"
+    augment: Annotated[Literal["off", "careful"], _Switch] = "off"
     """careful: small crops and changes of light, each epoch anew. Never mirrored: names are written."""
 
     @model_validator(mode="after")
@@ -72,9 +93,9 @@ class MemorySection(Section):
     """Hold the layers of a frozen language model in 8 or 4 bits (needs `nameplate[quantise]`); none: as they are."""
     micro_batch_size: int = Field(8, ge=1)
     """Examples per forward pass; steps accumulate up to `train.batch_size`."""
-    packing: Literal["off", "on", "auto"] = "auto"
+    packing: Annotated[Literal["off", "on", "auto"], _Switch] = "auto"
     """Several short examples in one row, none seeing another; auto: where that saves time."""
-    prefix: Literal["auto", "off"] | PrefixLevel = "auto"
+    prefix: Annotated[Literal["auto", "off"] | PrefixLevel, _Switch] = "auto"
     """What is computed once and kept on disk, if nothing before it learns. auto: the deepest that is valid and pays."""
     prefix_max_bytes: int = Field(64_000_000_000, ge=0)
     """Most bytes of it on disk."""
@@ -120,6 +141,37 @@ class TrainSection(Section):
         if self.memory.quantise is not None and self.language.learns:
             raise ValueError("memory.quantise goes with a language model that is frozen")
         return self
+
+    @model_validator(mode="after")
+    def _choices_fit(self) -> TrainSection:
+        matrices = any(policy.mode in ("full", "last", "layers") for policy in self.policies().values())
+        if self.optimizer.name in _FOR_MATRICES and not matrices:
+            raise ValueError(
+                f"optimizer.name: adamw; {self.optimizer.name} is for the matrices of a component with mode full, last "
+                "or layers, and there is none"
+            )
+        if self.examples.augment != "off" and self.memory.prefix not in ("auto", "off"):
+            raise ValueError(
+                f"memory.prefix: auto or off; with examples.augment: {self.examples.augment} every epoch has other "
+                "images, and nothing of them can be kept"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _prefix_stays_as_it_is(self) -> TrainSection:
+        level = self.memory.prefix
+        if level in ("auto", "off"):
+            return self
+        before: dict[str, tuple[ComponentName, ...]] = {"tiles": (), "vision": ("vision",)}
+        for name in before.get(level, ("vision", "projector")):
+            if self.policies()[name].learns:
+                raise ValueError(f"memory.prefix: auto; {level} cannot be kept while {name} learns")
+        return self
+
+    def without_means(self) -> TrainSection:
+        """Less what decides only where and how fast it is computed: two that are equal so learn the same."""
+        memory = self.memory.model_copy(update={"prefix": "auto", "prefix_max_bytes": 0})
+        return self.model_copy(update={"memory": memory})
 
     def policies(self) -> dict[ComponentName, ComponentPolicy]:
         """The three policies by component."""

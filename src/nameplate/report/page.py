@@ -18,6 +18,7 @@ from nameplate.report.funnel import build_funnel
 from nameplate.report.gallery import build_gallery
 from nameplate.report.images import build_images
 from nameplate.report.names import build_names
+from nameplate.report.probe import build_probe
 from nameplate.report.provenance import build_provenance
 from nameplate.report.teacher import build_teacher
 from nameplate.report.templating import asset, environment
@@ -66,6 +67,7 @@ def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, com
             teacher=build_teacher(run),
             captions=build_captions(summary),
             figures=_curves(summary),
+            probe=build_probe(summary, run),
             support=support_figure(summary.score.names),
             names=build_names(summary.score.names),
             gallery=build_gallery(summary.score, run, num_images=section.gallery),

@@ -71,6 +71,8 @@ def _compared(score: ScoreSummary, name: str) -> Metrics:
 
 def _choice(score: ScoreSummary) -> str:
     """Which checkpoint was chosen, and why: on validation, never on the test."""
+    if score.choice:
+        return score.choice
     trained = [
         (scores, metrics.accuracy)
         for scores in score.checkpoints

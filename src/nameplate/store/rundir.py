@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nameplate.errors import RunDirectoryError
-from nameplate.records import StageName
+from nameplate.records import STAGES, StageName
 from nameplate.store.files import explaining_disk_errors
 from nameplate.store.images import ImageStore
 from nameplate.store.manifest import Manifest
@@ -22,10 +24,12 @@ class RunDirectory:
     Args:
         root: the run directory itself.
         store: folder for what may be shared between runs (images, journals); none: `root/store`.
+        wait_seconds: how long to wait for another process that holds it.
     """
 
-    def __init__(self, root: Path, *, store: Path | None = None) -> None:
+    def __init__(self, root: Path, *, store: Path | None = None, wait_seconds: float = 0.0) -> None:
         self.root = root
+        self.wait_seconds = wait_seconds
         self.store = store if store is not None else root / "store"
         with explaining_disk_errors(root):
             root.mkdir(parents=True, exist_ok=True)
@@ -53,6 +57,11 @@ class RunDirectory:
         return self.store / "predictions.sqlite"
 
     @property
+    def prefix(self) -> Path:
+        """What frozen parts of models have computed, by way of computing."""
+        return self.store / "prefix"
+
+    @property
     def registry_path(self) -> Path:
         """The names that this run knows, written by `ingest`."""
         return self.folder("ingest") / "registry.json"
@@ -77,6 +86,16 @@ class RunDirectory:
         """What the last audit found."""
         return self.root / "audit" / "audit.json"
 
+    @property
+    def probe_path(self) -> Path:
+        """What the last probe found."""
+        return self.root / "probe" / "probe.json"
+
+    @property
+    def looks(self) -> Path:
+        """What models make of images, as vectors."""
+        return self.store / "looks"
+
     def folder(self, stage: StageName) -> Path:
         """A stage's own folder."""
         return self.root / stage
@@ -94,6 +113,20 @@ class RunDirectory:
             self._superseded.mkdir(exist_ok=True)
             self.checkpoints.rename(self._superseded / f"{number:03d}-checkpoints")
 
+    def take_over(self, stage: StageName, donor: RunDirectory, fingerprint: str) -> bool:
+        """Have what another run has made of the same inputs in a stage before `train`; says whether it had it.
+
+        Files are linked, and copied where the file system has no links: nobody changes a finished file in place.
+        """
+        # From `train` on a stage is more than its folder.
+        if STAGES.index(stage) >= STAGES.index("train") or not donor.manifest.is_done(stage, fingerprint):
+            return False
+        with explaining_disk_errors(self.root):
+            shutil.rmtree(self.folder(stage), ignore_errors=True)
+            shutil.copytree(donor.folder(stage), self.folder(stage), copy_function=_link)
+        self.manifest.put(stage, donor.manifest.stages[stage])
+        return True
+
     @property
     def _superseded(self) -> Path:
         return self.root / "superseded"
@@ -106,7 +139,7 @@ class RunDirectory:
             RunDirectoryError: another process holds it.
         """
         holder = self.root / ".lock"
-        lock = FileLock(holder, timeout=0)
+        lock = FileLock(holder, timeout=self.wait_seconds)
         try:
             lock.acquire()
         except Timeout:
@@ -119,3 +152,10 @@ class RunDirectory:
             yield
         finally:
             lock.release()
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

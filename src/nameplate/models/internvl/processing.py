@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from nameplate.models.contract import ImageContract, write_contract
 from nameplate.models.imagebatch import ImageBatch, PreparedImage
 from nameplate.models.pictures import read_picture
-from nameplate.models.processing import IGNORED, Encoded, fix_size
+from nameplate.models.processing import IGNORED, Encoded, Span, fix_size, token_spans
 from nameplate.models.tiling import ImageSize, cut, num_tiles
 from nameplate.models.tokenizer import END_OF_TURN, end_of_turn_id, leading_ids, pad_token_id, special_tokens, token_id
 from nameplate.store.fingerprint import fingerprint
@@ -76,12 +76,17 @@ class InternVLProcessor:
         system = f"{contract.opening('system')}{contract.system}{contract.turn_end}" if contract.system else ""
         image = "<img>" + IMAGE_TOKEN * count + "</img>\n"
         user, assistant = contract.opening("user"), contract.opening("assistant")
-        turn = f"{user}{image}{self._plain(prompt)}{contract.turn_end}{assistant}"
+        turn = f"{user}{image}{self.plain(prompt)}{contract.turn_end}{assistant}"
         question = [*self._leading, *self._ids(system + turn)]
         if answer is None:
             return Encoded(question, [IGNORED] * len(question))
-        reply = [*self._ids(self._plain(answer)), self.end_id]
+        reply = [*self._ids(self.plain(answer)), self.end_id]
         return Encoded(question + reply, [IGNORED] * len(question) + reply)
+
+    def answer_spans(self, answer: str) -> list[Span]:
+        """See `Processor.answer_spans`."""
+        text = self.plain(answer)
+        return [*token_spans(self.tokenizer, text), Span(len(text), len(text))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids up to the end of turn, without special tokens."""
@@ -98,7 +103,8 @@ class InternVLProcessor:
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _plain(self, text: str) -> str:
+    def plain(self, text: str) -> str:
+        """A text without anything that opens a turn or stands for an image."""
         # A table's or teacher's text must not open turns or add image slots of its own.
         for token in self._special:
             text = text.replace(token, " ")

@@ -11,6 +11,7 @@ from nameplate.models.batches import collate, loss_sum, num_answer_tokens
 from nameplate.models.generate import generate
 from nameplate.models.images import ImageCache
 from nameplate.models.precision import autocast, compute_dtype
+from nameplate.models.prefix.store import PrefixStore
 from nameplate.models.prompts import Prompts
 from nameplate.models.respondent import Question, Respondent, parts
 from nameplate.progress import Advance
@@ -33,6 +34,7 @@ class Examinee:
         prompts: texts of the questions.
         max_new_tokens: longest answer.
         batch_size: images per batch.
+        kept: outputs of a vision tower that several of the models have; none: each computes its own.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Examinee:
         prompts: Prompts,
         max_new_tokens: int,
         batch_size: int,
+        kept: PrefixStore | None = None,
     ) -> None:
         self.subject = subject
         self._respondent = Respondent(
@@ -53,6 +56,7 @@ class Examinee:
             journal=journal,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
+            kept=kept,
         )
         self._journal = journal
         self._prompts = prompts

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nameplate.records import NameVerdict
 from nameplate.stages.score.results import Prediction
-from nameplate.stages.score.subjects import BASE
-from nameplate.statistics import mcnemar_exact, paired_bootstrap, wilson
-from nameplate.summary import CheckpointScores, Comparison, Metrics, NameScore, Outcome, Proportion
-
-SIGNIFICANT = 0.05
+from nameplate.statistics import compare_pairs, wilson
+from nameplate.summary import Comparison, Metrics, NameScore, Proportion
 
 
 def proportion(count: int, n: int) -> Proportion:
@@ -37,42 +34,41 @@ def metrics_of(predictions: Sequence[Prediction]) -> Metrics:
     )
 
 
-def select(checkpoints: Iterable[CheckpointScores], headline: str) -> CheckpointScores:
-    """The trained checkpoint with the best validation accuracy; ties go to the earliest. The base is no candidate."""
-    trained = sorted((each for each in checkpoints if each.name != BASE), key=lambda each: each.epoch)
-    return max(trained, key=lambda each: each.metrics["validation"][headline].accuracy.count)
-
-
-def compare(before: Sequence[Prediction], after: Sequence[Prediction], *, seed: int = 0) -> Comparison:
+def compare(
+    before: Sequence[Prediction],
+    after: Sequence[Prediction],
+    *,
+    groups: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Comparison:
     """Two models on the same rows of one split, one question.
 
     Args:
         before: of the one model.
         after: of the other, the same rows in the same order.
+        groups: the product of each row, by row id; rows that are not in it stand alone.
         seed: of the bootstrap.
     """
     assert [each.row_id for each in before] == [each.row_id for each in after], "the two were asked different rows"
     was, now = [each.right for each in before], [each.right for each in after]
-    fixed = sum(new and not old for old, new in zip(was, now, strict=True))
-    regressed = sum(old and not new for old, new in zip(was, now, strict=True))
-    p_value = mcnemar_exact(fixed, regressed)
-    interval = paired_bootstrap(was, now, seed=seed)
-    n = len(was)
-    outcome: Outcome = "tie" if p_value >= SIGNIFICANT else "better" if fixed > regressed else "worse"
+    products = groups or {}
+    found = compare_pairs(
+        was, now, groups=[products.get(each.row_id, f"row {each.row_id}") for each in after], seed=seed
+    )
     first = after[0]
     comparison = Comparison(
         split=first.split,
         prompt=first.prompt,
         before=before[0].checkpoint,
         after=first.checkpoint,
-        n=n,
-        fixed=fixed,
-        regressed=regressed,
-        p_value=p_value,
-        difference=(fixed - regressed) / n,
-        low=interval.low,
-        high=interval.high,
-        outcome=outcome,
+        n=found.n,
+        fixed=found.fixed,
+        regressed=found.regressed,
+        p_value=found.p_value,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        outcome=found.outcome(),
         sentence="",
     )
     return comparison.model_copy(update={"sentence": in_words(comparison, before=sum(was), after=sum(now))})
@@ -88,11 +84,11 @@ def in_words(comparison: Comparison, *, before: int, after: int) -> str:
     )
     p_value = "p < 0.001" if comparison.p_value < 0.001 else f"p = {comparison.p_value:.3f}"
     if comparison.outcome == "tie":
-        return f"A tie: {facts}; such a difference can be chance (exact McNemar {p_value})."
+        return f"A tie: {facts}; such a difference can be chance (exact paired {p_value})."
     interval = f"{100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}"
     verdict = "Better" if comparison.outcome == "better" else "Worse"
     points = f"{100 * comparison.difference:+.1f} points, 95 % interval {interval}"
-    return f"{verdict}: {facts}; {points}, exact McNemar {p_value}."
+    return f"{verdict}: {facts}; {points}, exact paired {p_value}."
 
 
 def name_scores(before: Sequence[Prediction], after: Sequence[Prediction], train: Mapping[str, int]) -> list[NameScore]:

@@ -56,6 +56,13 @@ def write_predictions(run: RunDirectory, predictions: Sequence[Prediction]) -> N
         pq.write_table(table, temporary, compression="zstd")
 
 
+def read_right(run: RunDirectory, *, checkpoint: str, split: SplitName, prompt: str) -> dict[str, bool]:
+    """Whether one model named each row of a split, by row id."""
+    filters = [("checkpoint", "==", checkpoint), ("split", "==", split), ("prompt", "==", prompt)]
+    table = pq.read_table(run.folder("score") / "predictions.parquet", filters=filters, columns=["row_id", "right"])
+    return dict(zip(table["row_id"].to_pylist(), table["right"].to_pylist(), strict=True))
+
+
 def write_scores(run: RunDirectory, summary: ScoreSummary) -> None:
     """Write `score/scores.json` in one step."""
     write_text(_path(run), summary.model_dump_json(indent=2) + "\n")

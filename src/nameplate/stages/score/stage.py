@@ -6,15 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from nameplate.models.images import ImageCache
+from nameplate.models.prefix.store import PrefixStore
 from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS, Prompts
 from nameplate.models.respondent import Question
 from nameplate.names import Matcher, Registry, is_right
 from nameplate.progress import Progress, bar
-from nameplate.recipe import ModelSection, ScoreSection
+from nameplate.recipe import MemorySection, ModelSection, ScoreSection
 from nameplate.records import SplitName
 from nameplate.stages.score.answers import Examinee
-from nameplate.stages.score.metrics import compare, metrics_of, name_scores, select
+from nameplate.stages.score.choosing import choose
+from nameplate.stages.score.metrics import compare, metrics_of, name_scores
 from nameplate.stages.score.results import Prediction, write_predictions, write_scores
 from nameplate.stages.score.subjects import (
     BASE,
@@ -22,6 +24,7 @@ from nameplate.stages.score.subjects import (
     HeldOutRow,
     Subject,
     find_subjects,
+    read_groups,
     read_held_out,
     train_counts,
 )
@@ -38,10 +41,12 @@ def run_scoring(
     registry: Registry,
     progress: Progress,
     prompts: Prompts = PROMPTS,
+    memory: MemorySection | None = None,
 ) -> ScoreSummary:
     """Let base and checkpoints answer validation and test, judge, choose on validation, compare on test.
 
-    Answers are journaled by weights, image, prompt and processing, so nothing is generated twice.
+    Answers are journaled by weights, image, prompt and processing, so nothing is generated twice. What a vision tower
+    that did not learn sees is computed once for the base and all checkpoints, if `memory` lets it be kept.
 
     Raises:
         InputError: no checkpoint, or an empty split.
@@ -54,6 +59,7 @@ def run_scoring(
     images = ImageCache(run.images, processor)
     asked = {prompt: prompts[prompt] for prompt in (section.headline, *section.prompts)}
     matcher = Matcher(registry)
+    kept = _kept(subjects, run, memory or MemorySection())
     predictions: dict[str, list[Prediction]] = {}
     losses: dict[str, dict[SplitName, float]] = {}
     total = len(subjects) * len({row.image for row in rows}) * len(set(asked.values()))
@@ -66,16 +72,24 @@ def run_scoring(
                 prompts=prompts,
                 max_new_tokens=section.max_new_tokens,
                 batch_size=section.batch_size,
+                kept=kept if subject.shares_tower or subject.name == BASE else None,
             )
             predictions[subject.name] = _judge(examinee, rows, asked, matcher, advance)
             losses[subject.name] = {split: examinee.loss(_of(rows, split)) for split in HELD_OUT}
     write_predictions(run, [each for subject in subjects for each in predictions[subject.name]])
     checkpoints = [_scores(subject, losses[subject.name], predictions[subject.name]) for subject in subjects]
     summary = _conclude(section.headline, checkpoints, predictions, run).model_copy(
-        update={"matcher": matcher.fingerprint}
+        update={"matcher": matcher.fingerprint, "questions": asked}
     )
     write_scores(run, summary)
     return summary
+
+
+def _kept(subjects: Sequence[Subject], run: RunDirectory, memory: MemorySection) -> PrefixStore | None:
+    """Where the outputs of a tower lie that the base and a checkpoint share; none: there is no such tower."""
+    if memory.prefix == "off" or not any(subject.shares_tower for subject in subjects):
+        return None
+    return PrefixStore(run.prefix, max_bytes=memory.prefix_max_bytes)
 
 
 def _judge(
@@ -132,16 +146,21 @@ def _conclude(
     predictions: dict[str, list[Prediction]],
     run: RunDirectory,
 ) -> ScoreSummary:
-    selected = select(checkpoints, headline)
-    before, after = (
-        [each for each in predictions[name] if each.split == "test" and each.prompt == headline]
-        for name in (BASE, selected.name)
+    def answers(name: str, split: SplitName) -> list[Prediction]:
+        return [each for each in predictions[name] if each.split == split and each.prompt == headline]
+
+    groups = read_groups(run)
+    # By epoch; an average of several stands last.
+    chosen = choose(
+        {each.name: answers(each.name, "validation") for each in checkpoints if each.name != BASE}, groups=groups
     )
+    before, after = answers(BASE, "test"), answers(chosen.name, "test")
     return ScoreSummary(
         headline=headline,
         checkpoints=checkpoints,
-        selected=selected.name,
-        comparison=compare(before, after),
+        selected=chosen.name,
+        choice=chosen.sentence,
+        comparison=compare(before, after, groups=groups),
         names=name_scores(before, after, train_counts(run)),
     )
 

@@ -27,6 +27,8 @@ class Subject(NamedTuple):
     fingerprint: str
     """Of its weights."""
     train_loss: float | None
+    shares_tower: bool = False
+    """Whether its vision tower is the base's, by what training noted; only speed depends on it."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ def read_held_out(run: RunDirectory) -> list[HeldOutRow]:
     return held_out
 
 
+def read_groups(run: RunDirectory) -> dict[str, str]:
+    """The product of each row, by row id; rows without one are not in it."""
+    table = run.tables("split").read_kept().select(["row_id", "group_id"])
+    return {row["row_id"]: row["group_id"] for row in table.to_pylist() if row["group_id"]}
+
+
 def train_counts(run: RunDirectory) -> Counter[str]:
     """Training rows by name."""
     rows = run.tables("split").read_kept().select(["name", "split"]).to_pylist()
@@ -86,9 +94,9 @@ def _row(row: dict[str, Any], split: SplitName) -> HeldOutRow:
 
 def _checkpoint(folder: Path, notes: dict[str, Any]) -> Subject:
     try:
-        return Subject(
-            folder.name, int(notes["epoch"]), folder, weights_fingerprint(folder), float(notes["train_loss"])
-        )
+        epoch, loss = int(notes["epoch"]), float(notes["train_loss"])
+        shares = notes.get("policy", {}).get("vision", {}).get("mode") == "frozen"
+        return Subject(folder.name, epoch, folder, weights_fingerprint(folder), loss, shares)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(str(folder), found=f"its notes lack {error}", fix="run train again") from None
 

@@ -6,26 +6,66 @@ from collections.abc import Sequence
 
 import torch
 
-from nameplate.models.batches import PROJECTOR_INPUTS, Batch, collate
-from nameplate.models.features import FrozenPrefix
+from nameplate.models.augment import AugmentedImages
+from nameplate.models.batches import Batch, collate
 from nameplate.models.images import ImageCache
+from nameplate.models.packing import collate_packed, pack
+from nameplate.models.prefix.frozen import FrozenPrefix, Item
+from nameplate.models.processing import IGNORED
 from nameplate.stages.train.examples import Example
 
 
 class Collator:
-    """Examples to tensors, with pixels, or with kept projector inputs where the tower is frozen."""
+    """Examples to tensors, with pixels, or with what was computed of them before."""
 
-    def __init__(self, images: ImageCache, prefix: FrozenPrefix | None) -> None:
+    def __init__(
+        self,
+        images: ImageCache,
+        prefix: FrozenPrefix | None,
+        *,
+        augmented: AugmentedImages | None = None,
+        stand_in: Example | None = None,
+        packs: bool = False,
+    ) -> None:
+        assert prefix is None or augmented is None, "kept features of images that change each epoch"
+        self.augmented = augmented
         self.images = images
         self.prefix = prefix
+        self.stand_in = stand_in
+        self.packs = packs
 
     def __call__(self, examples: Sequence[Example]) -> Batch:
-        """Collate, and add the images and the rows' places."""
-        batch = collate([example.encoded for example in examples], self.images.processor.pad_id)
+        """Collate, and add the images and the rows' places. Of no examples: a batch that counts nothing."""
+        if not examples:
+            return self._counting_nothing()
+        if self.packs:
+            examples, batch = self._packed(examples)
+        else:
+            batch = collate([example.encoded for example in examples], self.images.processor.pad_id)
         batch["rows"] = torch.tensor([example.row for example in examples])
         keys = [example.image for example in examples]
-        if self.prefix is None:
+        if self.augmented is not None:
+            rows, epochs = [example.row for example in examples], [example.epoch for example in examples]
+            batch |= self.augmented.batch(keys, rows=rows, epochs=epochs).merged()
+        elif self.prefix is None:
             batch |= self.images.batch(keys).merged()
         else:
-            batch[PROJECTOR_INPUTS] = self.prefix.inputs(keys)
+            items = [Item(example.image, example.encoded) for example in examples]
+            batch |= self.prefix.inputs(items, length=batch["input_ids"].shape[1])
         return batch
+
+    def _packed(self, examples: Sequence[Example]) -> tuple[list[Example], Batch]:
+        """Rows as long as the longest example, and the examples in the order in which they stand there."""
+        lengths = [len(example.encoded.input_ids) for example in examples]
+        rows = pack(lengths, row_length=max(lengths))
+        batch = collate_packed([example.encoded for example in examples], rows, self.images.processor.pad_id)
+        return [examples[place] for row in rows for place in row], batch
+
+    def _counting_nothing(self) -> Batch:
+        """For a process that has nothing left in a step: the computation of the others, with gradients of zero."""
+        assert self.stand_in is not None, "an empty micro-batch where none should be"
+        batch = self([self.stand_in])
+        batch["labels"].fill_(IGNORED)
+        batch["targets"].fill_(IGNORED)
+        batch["weights"].zero_()
+        return batch | {"rows": batch["rows"][:0]}

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from nameplate.models.batches import num_answer_tokens
+from nameplate.recipe import ExamplesSection
 from nameplate.stages.train.examples import ExampleDataset, TrainingRows
 from nameplate.stages.train.microbatches import evenly
+from nameplate.stages.train.sampling import RowSampler
 
 
 class EpochPlan(Sampler[list[int]]):
-    """Micro-batches of one epoch: which rows are asked for the name, and in which order, by seed and epoch alone.
+    """Micro-batches of one epoch: which rows are asked what, and in which order, by seed and epoch alone.
 
     Every optimizer step takes `batch_size` examples in shuffled order; inside a step they are sorted by length and
     divided evenly, so that little is padding while steps stay random.
@@ -22,19 +23,21 @@ class EpochPlan(Sampler[list[int]]):
         rows: what there is.
         batch_size: examples per optimizer step.
         micro_batch_size: most examples per forward pass.
-        name_question_share: share of examples that ask for the name.
+        section: what is asked, and how often a name is seen.
         seed: of choice and order.
     """
 
     def __init__(
-        self, rows: TrainingRows, *, batch_size: int, micro_batch_size: int, name_question_share: float, seed: int
+        self, rows: TrainingRows, *, batch_size: int, micro_batch_size: int, section: ExamplesSection, seed: int
     ) -> None:
         self.rows = rows
+        self.dataset = ExampleDataset(rows)
         self.batch_size = batch_size
         self.micro_batch_size = micro_batch_size
-        self.name_question_share = name_question_share
+        self.section = section
         self.seed = seed
         self.epoch = 0
+        self._sampler = RowSampler(rows.names, balance=section.balance, seed=seed)
 
     @property
     def accumulation(self) -> int:
@@ -47,29 +50,39 @@ class EpochPlan(Sampler[list[int]]):
         return -(-len(self.rows) // self.batch_size)
 
     def examples(self, epoch: int) -> list[int]:
-        """Dataset indices of an epoch, one per row, in order."""
+        """Dataset indices of an epoch, as many as there are rows, in order."""
         generator = np.random.default_rng([self.seed, epoch])
-        num_questions = round(self.name_question_share * len(self.rows))
-        asked = set(generator.permutation(len(self.rows))[:num_questions].tolist())
-        order: list[int] = generator.permutation(len(self.rows)).tolist()
-        return [2 * row + (row in asked) for row in order]
+        rows = self._sampler.rows(epoch)
+        shuffled = generator.permutation(len(rows)).tolist()
+        chosen = (2 * rows).tolist()
+        # Pairs first: only some rows have them, and any row can be asked for its name.
+        paired = self._draw_pairs(chosen, shuffled[::-1], generator)
+        num_questions = round(self.section.name_question_share * len(rows))
+        for place in [place for place in shuffled if place not in paired][:num_questions]:
+            chosen[place] += 1
+        return [chosen[place] for place in self._sampler.order(rows, generator)]
 
     def supervised_tokens(self, epoch: int) -> int:
         """Answer tokens of an epoch."""
-        dataset = ExampleDataset(self.rows)
-        return num_answer_tokens([dataset[index].encoded for index in self.examples(epoch)])
+        return sum(map(self.dataset.num_answer_tokens, self.examples(epoch)))
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.rows), self.batch_size)
         return whole * self.accumulation + -(-rest // self.micro_batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = self.examples(self.epoch)
+        first = self.epoch * len(self.dataset)
+        order = [first + index for index in self.examples(self.epoch)]
         for start in range(0, len(order), self.batch_size):
-            step = sorted(order[start : start + self.batch_size], key=self._length, reverse=True)
+            step = sorted(order[start : start + self.batch_size], key=self.dataset.length, reverse=True)
             yield from evenly(step, -(-len(step) // self.micro_batch_size))
 
-    def _length(self, index: int) -> int:
-        row, asks_name = divmod(index, 2)
-        texts = self.rows.questions if asks_name else self.rows.captions
-        return len(texts[row].input_ids)
+    def _draw_pairs(self, chosen: list[int], places: list[int], generator: np.random.Generator) -> set[int]:
+        """Put one of the row's pairs in the place of its caption, as often as the recipe says; the places."""
+        wanted = round(self.section.question_answer_share * len(chosen))
+        starts = self.rows.pair_starts
+        having = [place for place in places if starts[chosen[place] // 2] < starts[chosen[place] // 2 + 1]]
+        for place in having[:wanted]:
+            row = chosen[place] // 2
+            chosen[place] = 2 * len(self.rows) + int(generator.integers(starts[row], starts[row + 1]))
+        return set(having[:wanted])

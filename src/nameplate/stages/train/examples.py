@@ -1,18 +1,17 @@
-"""What is learned from: each row of the training split as a caption example and as a name question."""
+"""What is learned from: each row of the training split as a caption example, as a name question, and in its pairs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch.utils.data import Dataset
 
-from nameplate.errors import InputError, TrainingError
-from nameplate.models.images import ImageCache, ImageKey
+from nameplate.models.images import ImageKey
 from nameplate.models.processing import Encoded
-from nameplate.models.prompts import Prompts
+from nameplate.stages.train.texts import Texts
 from nameplate.store.fingerprint import fingerprint
-from nameplate.store.rundir import RunDirectory
 
 
 class Example(NamedTuple):
@@ -22,78 +21,79 @@ class Example(NamedTuple):
     """Place in the training split."""
     image: ImageKey
     encoded: Encoded
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The training split, tokenised both ways."""
+    """The training split, tokenised in every way that it may be asked."""
 
     row_ids: tuple[str, ...]
+    names: tuple[str, ...]
     images: tuple[ImageKey, ...]
-    captions: tuple[Encoded, ...]
-    questions: tuple[Encoded, ...]
+    captions: Texts
+    questions: Texts
+    """What the name is."""
+    pairs: Texts
+    """The teacher's questions with their answers; empty where the recipe does not want them."""
+    pair_starts: tuple[int, ...]
+    """Where each row's pairs start in `pairs`, and last where they end."""
 
     def __len__(self) -> int:
         return len(self.row_ids)
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest example."""
+        return max(int(texts.lengths.max(initial=0)) for texts in (self.captions, self.questions, self.pairs))
+
+    @property
     def fingerprint(self) -> str:
         """Of all that is learned from."""
-        texts = [(list(each.input_ids), list(each.labels)) for each in (*self.captions, *self.questions)]
-        return fingerprint(list(self.row_ids), [key.sha256 for key in self.images], texts)
-
-
-def read_training_rows(run: RunDirectory, images: ImageCache, prompts: Prompts, *, max_tokens: int) -> TrainingRows:
-    """The rows of the split table that are to be trained on, in table order.
-
-    An example that is too long is refused, never cut: the cut could fall into its image.
-
-    Raises:
-        InputError: there are none.
-        TrainingError: an example is longer than the model can read.
-    """
-    columns = ["row_id", "name", "caption", "image_sha256", "image_ext", "split"]
-    rows = [row for row in run.tables("split").read_kept().select(columns).to_pylist() if row["split"] == "train"]
-    if not rows:
-        raise InputError(
-            str(run.folder("split")), found="no rows to train on", fix="lower split.min_per_name or give more listings"
-        )
-    encode = images.processor.encode
-    keys = tuple(ImageKey(row["image_sha256"], row["image_ext"]) for row in rows)
-    sizes = images.sizes(keys)
-    captions = tuple(
-        encode(prompts["detail"], row["caption"], size=size) for row, size in zip(rows, sizes, strict=True)
-    )
-    questions = tuple(encode(prompts["name"], row["name"], size=size) for row, size in zip(rows, sizes, strict=True))
-    too_long = [
-        row["row_id"]
-        for row, caption, question in zip(rows, captions, questions, strict=True)
-        if max(len(caption.input_ids), len(question.input_ids)) > max_tokens
-    ]
-    if too_long:
-        raise TrainingError(
-            f"row {too_long[0]}",
-            found=f"{len(too_long)} examples are longer than the model's {max_tokens} tokens",
-            fix="lower model.max_tiles or clean.max_words",
-        )
-    return TrainingRows(
-        tuple(row["row_id"] for row in rows),
-        keys,
-        captions,
-        questions,
-    )
+        texts = [each.fingerprint for each in (self.captions, self.questions, self.pairs)]
+        images = [key.sha256 for key in self.images]
+        return fingerprint(list(self.row_ids), list(self.names), images, texts, list(self.pair_starts))
 
 
 class ExampleDataset(Dataset[Example]):
-    """Index 2 * row is the caption, 2 * row + 1 the name question."""
+    """By index: 2 * row is the caption, 2 * row + 1 the name question, and after these come the pairs.
+
+    An index may have whole epochs added, `epoch * len(dataset)`: the example is the same, and knows its epoch.
+    """
 
     def __init__(self, rows: TrainingRows) -> None:
         self.rows = rows
+        self._pair_rows: list[int] = []
+        for row, (start, end) in enumerate(pairwise(rows.pair_starts)):
+            self._pair_rows.extend([row] * (end - start))
 
     def __len__(self) -> int:
-        return 2 * len(self.rows)
+        return 2 * len(self.rows) + len(self.rows.pairs)
 
     def __getitem__(self, index: int) -> Example:
-        row, asks_name = divmod(index, 2)
-        texts = self.rows.questions if asks_name else self.rows.captions
-        return Example(row, self.rows.images[row], texts[row])
+        epoch, place = divmod(index, len(self))
+        row, texts, text = self._find(place)
+        return Example(row, self.rows.images[row], texts[text], epoch)
+
+    def length(self, index: int) -> int:
+        """Tokens of an example, question and answer."""
+        _, texts, text = self._find(index % len(self))
+        return int(texts.lengths[text])
+
+    def num_answer_tokens(self, index: int) -> int:
+        """Tokens of an example that carry loss."""
+        _, texts, text = self._find(index % len(self))
+        return int(texts.num_answer_tokens[text])
+
+    def _find(self, place: int) -> _Place:
+        row, asks_name = divmod(place, 2)
+        if row < len(self.rows):
+            return _Place(row, self.rows.questions if asks_name else self.rows.captions, row)
+        pair = place - 2 * len(self.rows)
+        return _Place(self._pair_rows[pair], self.rows.pairs, pair)
+
+
+class _Place(NamedTuple):
+    row: int
+    texts: Texts
+    text: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -13,8 +13,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from nameplate.models.averaging import MovingAverage
 from nameplate.models.diskerrors import system_errors
+from nameplate.stages.train.ranks.shards import like, put, whole
 from nameplate.store.files import replacing
+
+
+class Accuracy(NamedTuple):
+    """Right answers to the name question on the validation images."""
+
+    right: int
+    n: int
 
 
 class Position(BaseModel):
@@ -32,20 +41,40 @@ class Position(BaseModel):
     """Pairs (epoch, loss) so far."""
     seconds: float
     """Time spent so far."""
+    accuracies: dict[str, Accuracy] = {}
+    """Of each checkpoint so far, where the recipe wants the best; in the order of epochs."""
 
 
 def save_resume(
-    path: Path, position: Position, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    path: Path,
+    position: Position,
+    trainable: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: MovingAverage | None = None,
+    writes: bool = True,
 ) -> None:
-    """Write trainable weights, optimizer state, random state and position."""
-    tensors = {f"weights/{name}": parameter.detach().contiguous() for name, parameter in trainable.items()}
+    """Write trainable weights and their average, optimizer state and position.
+
+    Where weights are divided among processes, all must come here, and one writes.
+    """
+    tensors = {f"weights/{name}": whole(parameter).contiguous() for name, parameter in trainable.items()}
     names = {id(parameter): name for name, parameter in trainable.items()}
+    numbers: dict[str, int | float] = {}
     for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            tensors[f"optimizer/{key}/{names[id(parameter)]}"] = value.detach().clone().contiguous()
-    tensors["random"] = torch.get_rng_state()
+        for field, value in state.items():
+            key = f"optimizer/{field}/{names[id(parameter)]}"
+            if torch.is_tensor(value):
+                tensors[key] = whole(value).clone().contiguous()
+            else:
+                numbers[key] = value
+    if average is not None:
+        tensors |= {f"average/{name}": whole(value) for name, value in average.values.items()}
+    if not writes:
+        return
+    metadata = {"position": position.model_dump_json(), "numbers": json.dumps(numbers)}
     with replacing(path) as temporary, system_errors():
-        save_file(tensors, temporary, metadata={"position": position.model_dump_json()})
+        save_file(tensors, temporary, metadata=metadata)
 
 
 def read_position(path: Path, fingerprint: str) -> Position | None:
@@ -61,18 +90,25 @@ def read_position(path: Path, fingerprint: str) -> Position | None:
     return position if position.fingerprint == fingerprint else None
 
 
-def load_resume(path: Path, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-    """Put weights, optimizer state and random state back."""
-    state: dict[str, dict[str, Any]] = {name: {} for name in trainable}
+def load_resume(
+    path: Path,
+    trainable: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: MovingAverage | None = None,
+) -> None:
+    """Put weights and their average and optimizer state back, to each process its part."""
     with safe_open(path, framework="pt") as stored, torch.no_grad():
         for key in stored.keys():  # noqa: SIM118  # safe_open is no mapping
             kind, _, rest = key.partition("/")
             if kind == "weights":
-                trainable[rest].copy_(stored.get_tensor(key))
+                put(stored.get_tensor(key), trainable[rest])
+            elif kind == "average" and average is not None:
+                put(stored.get_tensor(key), average.values[rest])
             elif kind == "optimizer":
                 field, _, name = rest.partition("/")
-                state[name][field] = stored.get_tensor(key)
-        torch.set_rng_state(stored.get_tensor("random"))
-    for name, parameter in trainable.items():
-        if state[name]:
-            optimizer.state[parameter].update(state[name])
+                parameter = trainable[name]
+                optimizer.state[parameter][field] = like(stored.get_tensor(key).to(parameter.device), parameter)
+        for key, number in json.loads(stored.metadata()["numbers"]).items():
+            _, field, name = key.split("/", 2)
+            optimizer.state[trainable[name]][field] = number

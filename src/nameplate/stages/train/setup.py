@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 from transformers import set_seed
 
+from nameplate.models.averaging import MovingAverage
 from nameplate.models.features import num_patches
 from nameplate.models.images import ImageCache
 from nameplate.models.load import LoadedModel, load_model, stored_dtype
-from nameplate.models.optimizers import build_optimizer
+from nameplate.models.optimizers import build_optimizer, check_optimizer
 from nameplate.models.policy import AppliedPolicies, apply_policies
-from nameplate.models.precision import best_device, frozen_dtype, set_training_attention
+from nameplate.models.precision import best_device, frozen_dtype, lighten_step, set_training_attention
 from nameplate.models.prompts import PROMPTS, Prompts
 from nameplate.models.recompute import recompute_layers
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train import VERSION
 from nameplate.stages.train.epochplan import EpochPlan
-from nameplate.stages.train.examples import TrainingRows, read_training_rows
+from nameplate.stages.train.examples import TrainingRows
+from nameplate.stages.train.objective import give_losses
+from nameplate.stages.train.ranks.group import Ranks
+from nameplate.stages.train.ranks.plain import Laid, leave_out_frozen
+from nameplate.stages.train.ranks.shards import check_divisible, divide
+from nameplate.stages.train.reading import read_training_rows
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.rundir import RunDirectory
 
@@ -30,7 +36,8 @@ class Training:
     """Everything that one training needs, built once."""
 
     section: TrainSection
-    base: str
+    model_section: ModelSection
+    ranks: Ranks
     run: RunDirectory
     loaded: LoadedModel
     applied: AppliedPolicies
@@ -38,6 +45,8 @@ class Training:
     rows: TrainingRows
     plan: EpochPlan
     optimizer: torch.optim.Optimizer
+    average: MovingAverage | None
+    """Of what learns; none: checkpoints hold the weights themselves."""
     fingerprint: str
 
     @property
@@ -47,41 +56,82 @@ class Training:
 
 
 def build_training(
-    section: TrainSection, model_section: ModelSection, run: RunDirectory, prompts: Prompts = PROMPTS
+    section: TrainSection,
+    model_section: ModelSection,
+    run: RunDirectory,
+    prompts: Prompts = PROMPTS,
+    *,
+    ranks: Ranks | None = None,
 ) -> Training:
     """Load the base, apply the policies, tokenise the rows.
 
     Raises:
         InputError: nothing to train on, or an image is missing.
         ModelError: the base cannot be loaded, or the policies do not do what they say.
-        TrainingError: an example is too long.
+        TrainingError: an example is too long, or the optimizer does not go with divided weights.
     """
+    ranks = ranks or Ranks()
+    check_optimizer(section.optimizer)
+    check_divisible(section, ranks.sharding)
     loaded = load_model(model_section.base, dtype=torch.float32, max_tiles=model_section.max_tiles)
     module: nn.Module = loaded.model
     module.to(best_device())
     max_tokens = int(loaded.model.config.get_text_config().max_position_embeddings)
     images = ImageCache(run.images, loaded.processor)
-    rows = read_training_rows(run, images, prompts, max_tokens=max_tokens)
-    patches = num_patches(loaded.model)
-    longest = max(len(example.input_ids) for example in (*rows.captions, *rows.questions))
-    set_training_attention(loaded.model, longest=max(patches, longest))
+    rows = read_training_rows(run, images, prompts, max_tokens=max_tokens, section=section.examples)
+    set_training_attention(loaded.model, longest=max(num_patches(loaded.model), rows.longest))
     set_seed(section.seed)
     applied = _apply(section, loaded)
+    give_losses(loaded.model)
+    if ranks.size > 1:
+        leave_out_frozen(Laid(loaded, applied))
     plan = EpochPlan(
         rows,
         batch_size=section.batch_size,
         micro_batch_size=section.memory.micro_batch_size,
-        name_question_share=section.examples.name_question_share,
+        section=section.examples,
         seed=section.seed,
     )
-    optimizer = build_optimizer(section.optimizer, applied)
-    identity = fingerprint(VERSION, section, loaded.fingerprint, loaded.processor.fingerprint, rows.fingerprint)
-    return Training(section, model_section.base, run, loaded, applied, images, rows, plan, optimizer, identity)
+    optimizer, average = _steps(section, applied)
+    identity = fingerprint(
+        VERSION, section.without_means(), loaded.fingerprint, loaded.processor.fingerprint, rows.fingerprint
+    )
+    return Training(
+        section, model_section, ranks, run, loaded, applied, images, rows, plan, optimizer, average, identity
+    )
+
+
+def divided(training: Training) -> Training:
+    """The same training with its weights divided among the processes, where the launch asks for that (FSDP2).
+
+    What is computed once must be computed before.
+    """
+    sharding = training.ranks.sharding
+    if sharding is None:
+        return training
+    applied = divide(training.loaded.model, training.applied, sharding)
+    optimizer, average = _steps(training.section, applied)
+    return replace(training, applied=applied, optimizer=optimizer, average=average)
+
+
+def lay_twin(training: Training) -> Laid:
+    """The base once more, under the same policies, on the CPU. The state of chance stays as it is."""
+    section = training.model_section
+    with torch.random.fork_rng():
+        loaded = load_model(section.base, dtype=torch.float32, max_tiles=section.max_tiles)
+        return Laid(loaded, _apply(training.section, loaded))
+
+
+def _steps(section: TrainSection, applied: AppliedPolicies) -> tuple[torch.optim.Optimizer, MovingAverage | None]:
+    optimizer = build_optimizer(section.optimizer, applied, seed=section.seed)
+    decay = section.optimizer.ema_decay
+    return optimizer, MovingAverage(applied.trainable(), decay=decay) if decay is not None else None
 
 
 def _apply(section: TrainSection, loaded: LoadedModel) -> AppliedPolicies:
     dtype = frozen_dtype(stored_dtype(loaded.folder), learning=getattr(torch, section.memory.weights))
     applied = apply_policies(loaded.model, section.policies(), frozen_dtype=dtype, memory=section.memory)
+    lighten_step(loaded.model)
     if section.memory.checkpointing:
         recompute_layers(applied)
     return applied

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from nameplate.models.audit import GradientAudit, audit_gradients
+from nameplate.models.augment import AugmentedImages
 from nameplate.models.checkpoint import remove_folder
 from nameplate.models.parts import component_rows, row_sentence
 from nameplate.models.prompts import PROMPTS, Prompts
-from nameplate.progress import Progress, bar
-from nameplate.recipe import ModelSection, TrainSection
+from nameplate.progress import Progress, SilentProgress, bar
+from nameplate.recipe import ModelSection, ScoreSection, TrainSection
 from nameplate.stages.train.collator import Collator
 from nameplate.stages.train.epochplan import EpochPlan
-from nameplate.stages.train.examples import ExampleDataset
-from nameplate.stages.train.keeper import Keeper
+from nameplate.stages.train.keeper import Keeper, prune
 from nameplate.stages.train.losses import LossLog
+from nameplate.stages.train.microbatches import packs
 from nameplate.stages.train.objective import batch_loss
-from nameplate.stages.train.prefix import frozen_prefix
+from nameplate.stages.train.prefix import frozen_prefix, kept_bytes, make_room_on_device, shared_sight
+from nameplate.stages.train.ranks.deal import DealtPlan
+from nameplate.stages.train.ranks.group import joined
 from nameplate.stages.train.results import write_training
-from nameplate.stages.train.resume import Position, load_resume, read_position
+from nameplate.stages.train.resume import Accuracy, Position, load_resume, read_position
 from nameplate.stages.train.schedule import cosine
-from nameplate.stages.train.setup import Training, build_training
+from nameplate.stages.train.setup import Training, build_training, divided
 from nameplate.stages.train.trainer import Bookkeeper, PolicyTrainer, training_arguments
+from nameplate.stages.train.validation import Validation
+from nameplate.statistics import wilson
 from nameplate.store.rundir import RunDirectory
-from nameplate.summary import TrainSummary
+from nameplate.summary import Proportion, TrainSummary
 
 
 def run_training(
@@ -34,26 +38,51 @@ def run_training(
     run: RunDirectory,
     progress: Progress,
     prompts: Prompts = PROMPTS,
+    asking: ScoreSection | None = None,
 ) -> TrainSummary:
     """Train on the split's training rows and write checkpoints, resume state and `train.json`.
 
-    Called again after any interruption it goes on from the last checkpoint, with the losses it would have had.
+    Called again after any interruption it goes on from the last checkpoint, with the losses it would have had. In a
+    launch of several processes each must call it; the first writes.
+
+    Args:
+        section: what learns, and how.
+        model_section: the base.
+        run: with its split; checkpoints go there.
+        progress: shows how far it is.
+        prompts: texts of the questions.
+        asking: how scoring will ask, where the best checkpoint is to be found; none: as scoring does by itself.
 
     Raises:
-        InputError: nothing to train on, or an image is missing.
+        InputError: nothing to train on, no validation rows to find the best by, or an image is missing.
         ModelError: the base cannot be loaded, or the policies do not do what they say.
-        TrainingError: the loss is not a number, or an example is too long.
+        TrainingError: the loss is not a number or goes astray, or an example is too long.
         RunDirectoryError: the disk is full.
     """
-    training = build_training(section, model_section, run, prompts)
-    position = read_position(training.resume_path, training.fingerprint)
+    with joined() as ranks:
+        training = build_training(section, model_section, run, prompts, ranks=ranks)
+        ranks.agree(training.fingerprint, on="recipe, examples and model")
+        wants_best = section.keep == "best_and_last"
+        kept = shared_sight(training)
+        validation = (
+            Validation(run, training.images, prompts, asking or ScoreSection(), kept=kept) if wants_best else None
+        )
+        return _run(training, validation, progress if ranks.leads else SilentProgress())
+
+
+def _run(training: Training, validation: Validation | None, progress: Progress) -> TrainSummary:
+    section, run, ranks = training.section, training.run, training.ranks
+    position = ranks.everyone(read_position(training.resume_path, training.fingerprint))[0]
     if position is None:
-        _clear(training)
+        if ranks.leads:
+            _clear(training)
         position = Position(fingerprint=training.fingerprint, epoch=0, steps=0, losses=[], seconds=0.0)
     else:
         progress.note(f"train: goes on after epoch {position.epoch}")
     if position.epoch < section.epochs:
-        position = _train(training, position, progress)
+        position = _train(training, position, validation, progress)
+    if ranks.leads:
+        prune(run.checkpoints, position.accuracies)
     summary = TrainSummary(
         components=component_rows(training.applied),
         steps=position.steps,
@@ -62,8 +91,11 @@ def run_training(
         losses=position.losses,
         seconds=position.seconds,
         supervised_tokens=_mean_tokens(training.plan, section.epochs),
+        kept_bytes=kept_bytes(training),
+        validation={name: _proportion(accuracy) for name, accuracy in position.accuracies.items()},
     )
-    write_training(run, summary)
+    if ranks.leads:
+        write_training(run, summary)
     return summary
 
 
@@ -74,15 +106,40 @@ def _clear(training: Training) -> None:
         remove_folder(folder)
 
 
-def _train(training: Training, start: Position, progress: Progress) -> Position:
+def _proportion(accuracy: Accuracy) -> Proportion:
+    share = wilson(accuracy.right, accuracy.n)
+    return Proportion(count=share.count, n=share.n, value=share.value, low=share.low, high=share.high)
+
+
+def _train(training: Training, start: Position, validation: Validation | None, progress: Progress) -> Position:
     section, plan = training.section, training.plan
-    collator = Collator(training.images, frozen_prefix(training, progress))
+    prefix = frozen_prefix(training, progress, start_epoch=start.epoch)
+    collator = Collator(
+        training.images,
+        prefix,
+        augmented=_augmented(training),
+        stand_in=plan.dataset[0],
+        packs=packs(
+            section.memory.packing,
+            training.loaded.model,
+            ([plan.dataset.length(index) for index in micro_batch] for micro_batch in plan),
+            keeps_hidden=prefix is not None and prefix.level == "hidden",
+        ),
+    )
+    if collator.packs:
+        progress.note("train: short examples share rows")
+    training = divided(training)
+    if training.ranks.size > 1:
+        progress.note(f"train: {training.ranks.sentence()}")
     for row in component_rows(training.applied):
         progress.note(f"train: {row_sentence(row)}")
     if start.epoch == 0:
         progress.note(f"train: {_audit(training).sentence()}")
-    log = LossLog(training.rows.row_ids, steps_per_epoch=plan.steps_per_epoch, logged=start.losses)
-    keeper = Keeper(training, start, log, time.monotonic())
+    make_room_on_device(training, prefix)
+    log = LossLog(
+        training.rows.row_ids, steps_per_epoch=plan.steps_per_epoch, logged=start.losses, ranks=training.ranks
+    )
+    keeper = Keeper(training, start, log, validation=validation, progress=progress)
     remaining = section.epochs - start.epoch
     schedule = cosine(
         training.optimizer,
@@ -93,13 +150,17 @@ def _train(training: Training, start: Position, progress: Progress) -> Position:
     with bar(progress, "train", plan.steps_per_epoch * remaining) as advance:
         trainer = PolicyTrainer(
             plan=plan,
+            ranks=training.ranks,
             collator=collator,
             log=log,
             start_epoch=start.epoch,
             model=training.loaded.model,
             optimizers=(training.optimizer, schedule),
             args=training_arguments(
-                section, training.run.folder("train"), accumulation=plan.accumulation, epochs=remaining
+                section,
+                training.run.folder("train"),
+                accumulation=DealtPlan(plan, training.ranks).accumulation,
+                epochs=remaining,
             ),
             callbacks=[
                 Bookkeeper(
@@ -107,6 +168,7 @@ def _train(training: Training, start: Position, progress: Progress) -> Position:
                     start_epoch=start.epoch,
                     restore=partial(_restore, training, start),
                     advance=advance,
+                    stepped=partial(_average, training, start),
                     checkpoint=keeper.end_epoch,
                 )
             ],
@@ -115,13 +177,24 @@ def _train(training: Training, start: Position, progress: Progress) -> Position:
     return keeper.last
 
 
+def _augmented(training: Training) -> AugmentedImages | None:
+    changes = training.section.examples.augment != "off"
+    return AugmentedImages(training.images, seed=training.section.seed) if changes else None
+
+
 def _restore(training: Training, start: Position) -> None:
     if start.epoch > 0:
-        load_resume(training.resume_path, training.applied.trainable(), training.optimizer)
+        trainable = training.applied.trainable()
+        load_resume(training.resume_path, trainable, training.optimizer, average=training.average)
+
+
+def _average(training: Training, start: Position, steps: int) -> None:
+    if training.average is not None:
+        training.average.update(start.steps + steps)
 
 
 def _audit(training: Training) -> GradientAudit:
-    dataset = ExampleDataset(training.rows)
+    dataset = training.plan.dataset
     first = [dataset[index] for index in training.plan.examples(0)[: min(4, training.section.memory.micro_batch_size)]]
     model = training.loaded.model
     batch = {name: tensor.to(model.device) for name, tensor in Collator(training.images, None)(first).items()}

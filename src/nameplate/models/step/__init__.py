@@ -1,0 +1,1 @@
+"""What makes one training step cheap without changing what it computes."""
