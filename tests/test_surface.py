@@ -23,6 +23,9 @@ from nameplate.recipe import (
 from nameplate.stages.audit.results import AuditReason, AuditVerdict, TextFlag
 from nameplate.stages.ingest import PRESETS
 from nameplate.stages.ingest.presets import Concern, TextRule
+from nameplate.stages.probe.results import Advice, Baseline, Level, Reason
+from nameplate.sweep.results import FailureKind, Standing
+from nameplate.sweep.sections import MatrixSection, Sweep
 from nameplate.teacher.faults import Fault
 
 FIELDS = {
@@ -138,9 +141,27 @@ def test_what_an_audit_may_say() -> None:
     )
 
 
+def test_what_a_probe_may_say() -> None:
+    assert " ".join(Advice) == "thaw_language thaw_projector thaw_vision little_to_gain cannot_tell"
+    assert " ".join(Reason) == (
+        "too_few_rows eye_separates eye_poor eye_unclear projector_keeps projector_loses projector_unclear "
+        "language_says language_loses language_unclear not_at_answer at_answer_unsaid at_ceiling answers_blindly "
+        "more_rows_help more_resolution few_per_name view_missing"
+    )
+    assert " ".join(Baseline) == "majority text_only blank text_in_image says closed closed_less_prior"
+    assert " ".join(Level) == "eye projector answer says"
+
+
 def test_what_predicting_writes() -> None:
     assert " ".join(PREDICTED.names) == ("path answer name verdict confidence name_confidence finish reason detail")
     assert " ".join(PredictSummary.model_fields) == (
         "checkpoint weights prompt names images answered computed cut_off verdicts reasons left_out seconds "
         "images_per_second"
     )
+
+
+def test_what_a_sweep_takes_and_says() -> None:
+    assert " ".join(Sweep.model_fields) == "recipe title reference seeds shared members matrix"
+    assert [field.alias or name for name, field in MatrixSection.model_fields.items()] == ["axes", "except"]
+    assert " ".join(Standing) == "waiting done failed"
+    assert " ".join(FailureKind) == "error out_of_memory killed crash"

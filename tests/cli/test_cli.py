@@ -17,13 +17,17 @@ COMMANDS = [
     "clean",
     "split",
     "audit",
+    "probe",
     "train",
     "score",
     "report",
+    "sweep",
     "demo",
     "init",
     "presets",
     "predict",
+    "compare",
+    "power",
     "recipe",
 ]
 
