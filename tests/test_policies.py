@@ -9,7 +9,16 @@ import pytest
 import yaml
 
 from nameplate.errors import RecipeError
-from nameplate.recipe import PRESETS, LanguagePolicy, PresetName, Recipe, build_recipe, dump_recipe, load_recipe
+from nameplate.recipe import (
+    PRESETS,
+    LanguagePolicy,
+    PresetName,
+    Recipe,
+    TrainSection,
+    build_recipe,
+    dump_recipe,
+    load_recipe,
+)
 
 
 def recipe(**train: Any) -> Recipe:
@@ -65,6 +74,15 @@ def test_default_policies_are_those_of_the_frozen_language_preset() -> None:
 def test_contradictions_are_refused_when_the_recipe_is_read(train: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         recipe(**train)
+
+
+@pytest.mark.parametrize("part", ["vision", "projector"])
+def test_a_part_of_which_only_the_rate_is_said_keeps_its_mode(part: str) -> None:
+    """By omission it must not freeze: mode's own default is frozen."""
+    section = TrainSection.model_validate({part: {"lr": 5e-4}})
+    said, unsaid = section.policies()[part], TrainSection().policies()[part]
+    assert (said.mode, said.lr) == ("full", 5e-4) and unsaid.mode == "full"
+    assert TrainSection.model_validate({"language": {"head": "full"}}).language.mode == "frozen"
 
 
 def test_head_alone_may_learn() -> None:

@@ -119,6 +119,14 @@ and decay of InternVL 2.5's own stages (vision slower, as its users do). recomme
 forgetting that component studies favour: an eye that moves a little, a thawed language model by adapters."""
 
 
+UNSTATED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "vision": {"mode": "full", "lr": 1e-5},
+    "projector": {"mode": "full", "lr": 1e-4},
+    "language": _FROZEN,
+}
+"""What a recipe without a preset means where it says nothing of a component, or of its mode."""
+
+
 def parse_range(text: str) -> tuple[int, int]:
     """First and last number of "4" or "0-3".
 
@@ -135,11 +143,15 @@ def parse_range(text: str) -> tuple[int, int]:
 def with_preset(tree: object) -> object:
     """A `train` section's tree with its preset's policies filled in; what the tree says of a component comes on top.
 
+    Without a preset, a component of which only a rate is said keeps its mode: it must not freeze by being mentioned.
+
     Raises:
         ValueError: a component has another mode than the preset, so that one of them would be ignored.
     """
-    if not isinstance(tree, dict) or tree.get("preset") not in get_args(PresetName):
+    if not isinstance(tree, dict):
         return tree
+    if tree.get("preset") not in get_args(PresetName):
+        return _with_modes(tree)
     name: PresetName = tree["preset"]
     filled = dict(tree)
     for part in COMPONENTS:
@@ -153,4 +165,13 @@ def with_preset(tree: object) -> object:
                 f"{part}.mode: {wanted['mode']}, as preset {name} says, not {stated['mode']}; leave one of them out"
             )
         filled[part] = {**wanted, **stated}
+    return filled
+
+
+def _with_modes(tree: Mapping[str, Any]) -> dict[str, Any]:
+    filled = dict(tree)
+    for part in COMPONENTS:
+        said = tree.get(part)
+        if isinstance(said, dict) and "mode" not in said:
+            filled[part] = {**UNSTATED[part], **said}
     return filled

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from nameplate.recipe.base import Section
-from nameplate.recipe.policies import ComponentPolicy, LanguagePolicy, PresetName, with_preset
+from nameplate.recipe.policies import UNSTATED, ComponentPolicy, LanguagePolicy, PresetName, with_preset
 from nameplate.records import ComponentName
 
 OptimizerName = Literal["adamw", "apollo", "apollo_mini", "muon", "adamw_8bit"]
@@ -106,11 +106,11 @@ class TrainSection(Section):
 
     preset: PresetName | None = None
     """Policies by name, for all three components; what is stated below comes on top. None: as stated below."""
-    vision: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-5)
+    vision: ComponentPolicy = ComponentPolicy(**UNSTATED["vision"])
     """The vision tower."""
-    projector: ComponentPolicy = ComponentPolicy(mode="full", lr=1.0e-4)
+    projector: ComponentPolicy = ComponentPolicy(**UNSTATED["projector"])
     """Everything between vision tower and language model."""
-    language: LanguagePolicy = LanguagePolicy(mode="frozen")
+    language: LanguagePolicy = LanguagePolicy(**UNSTATED["language"])
     """The language model with its embeddings and head."""
     optimizer: OptimizerSection = OptimizerSection()
     """How gradients become steps."""
