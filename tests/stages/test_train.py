@@ -25,7 +25,8 @@ from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS
 from nameplate.progress import SilentProgress, TaskHandle
 from nameplate.recipe import ComponentPolicy, ExamplesSection, ModelSection, TrainSection
-from nameplate.stages.train import run_training, stage
+from nameplate.stages.train import run_training, stage, trainer
+from nameplate.stages.train.ahead import LoaderAhead
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.losses import LossLog
 from nameplate.stages.train.reading import read_training_rows
@@ -292,3 +293,11 @@ def test_losses_are_weighted_by_tokens() -> None:
     log.end_step()
     assert log.mean_since_last() == 1.0
     assert log.logged == [(0.5, 1.0), (1.0, 1.0)]
+
+
+def test_batches_prepared_ahead_give_the_same_losses(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = train(write_tiny_run(tmp_path / "alone"), base, section(epochs=2))
+    monkeypatch.setattr(trainer, "DataLoader", LoaderAhead)
+    assert train(write_tiny_run(tmp_path / "ahead"), base, section(epochs=2)).losses == alone.losses

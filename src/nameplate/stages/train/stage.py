@@ -8,6 +8,7 @@ from nameplate.models.audit import GradientAudit, audit_gradients
 from nameplate.models.augment import AugmentedImages
 from nameplate.models.checkpoint import remove_folder
 from nameplate.models.parts import component_rows, row_sentence
+from nameplate.models.prefix.frozen import FrozenPrefix
 from nameplate.models.prompts import PROMPTS, Prompts
 from nameplate.progress import Progress, SilentProgress, bar
 from nameplate.recipe import ModelSection, ScoreSection, TrainSection
@@ -114,18 +115,7 @@ def _proportion(accuracy: Accuracy) -> Proportion:
 def _train(training: Training, start: Position, validation: Validation | None, progress: Progress) -> Position:
     section, plan = training.section, training.plan
     prefix = frozen_prefix(training, progress, start_epoch=start.epoch)
-    collator = Collator(
-        training.images,
-        prefix,
-        augmented=_augmented(training),
-        stand_in=plan.dataset[0],
-        packs=packs(
-            section.memory.packing,
-            training.loaded.model,
-            ([plan.dataset.length(index) for index in micro_batch] for micro_batch in plan),
-            keeps_hidden=prefix is not None and prefix.level == "hidden",
-        ),
-    )
+    collator = _collator(training, prefix)
     if collator.packs:
         progress.note("train: short examples share rows")
     training = divided(training)
@@ -177,9 +167,22 @@ def _train(training: Training, start: Position, validation: Validation | None, p
     return keeper.last
 
 
-def _augmented(training: Training) -> AugmentedImages | None:
-    changes = training.section.examples.augment != "off"
-    return AugmentedImages(training.images, seed=training.section.seed) if changes else None
+def _collator(training: Training, prefix: FrozenPrefix | None) -> Collator:
+    section, plan = training.section, training.plan
+    augments = section.examples.augment != "off"
+    packing = packs(
+        section.memory.packing,
+        training.loaded.model,
+        ([plan.dataset.length(index) for index in micro_batch] for micro_batch in plan),
+        keeps_hidden=prefix is not None and prefix.level == "hidden",
+    )
+    return Collator(
+        training.images,
+        prefix,
+        augmented=AugmentedImages(training.images, seed=section.seed) if augments else None,
+        stand_in=plan.dataset[0],
+        packs=packing,
+    )
 
 
 def _restore(training: Training, start: Position) -> None:

@@ -24,6 +24,7 @@ from nameplate.models.batches import Batch
 from nameplate.models.precision import best_device
 from nameplate.models.processing import IGNORED
 from nameplate.recipe import TrainSection
+from nameplate.stages.train.ahead import LoaderAhead
 from nameplate.stages.train.collator import Collator
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.examples import Example
@@ -59,9 +60,8 @@ class PolicyTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Example]:
         """This process's batches, as the plan says; accelerate, which would deal them anew, does not see it."""
-        return DataLoader(
-            self.plan.dataset, batch_sampler=DealtPlan(self.plan, self.ranks), collate_fn=self.data_collator
-        )
+        loader = DataLoader if best_device().type == "cpu" else LoaderAhead
+        return loader(self.plan.dataset, batch_sampler=DealtPlan(self.plan, self.ranks), collate_fn=self.data_collator)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
