@@ -11,10 +11,10 @@ are not counted; filling caches is said apart and counted in `over 5`. Of LLaMA-
 `--peer-steps` steps are timed after one that is not.
 
 `cpu` is processor time of an example in later epochs, all threads: of all figures the one that other work on the
-machine disturbs least. `share` is the arithmetic that a step must do over what the machine does in plain square bfloat16 products in the same
-round: two operations for each weight, token and pass (forward, gradient of inputs, gradient of weights where they
-learn), of causal attention the half that is seen, the head at answer tokens alone. Padding and elementwise work count
-nothing, for either tool.
+machine disturbs least. `share` is the arithmetic that a step must do over what the machine does in plain square
+bfloat16 products in the same round: two operations for each weight, token and pass (forward, gradient of inputs,
+gradient of weights where they learn), of causal attention the half that is seen, the head at answer tokens alone.
+Padding and elementwise work count nothing, for either tool.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def main() -> None:
     job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     torch.set_num_threads(job["threads"])
     run = RunDirectory(Path(job["run"]))
-    for leftover in (run.folder("train"), run.checkpoints, run.root / "cache"):
+    for leftover in (run.folder("train"), run.checkpoints, run.prefix):
         shutil.rmtree(leftover, ignore_errors=True)
     clock = Clock(job.get("stop_after"))
     losses: list[float] = []
