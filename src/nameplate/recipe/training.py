@@ -96,7 +96,7 @@ class MemorySection(Section):
     packing: Annotated[Literal["off", "on", "auto"], _Switch] = "auto"
     """Several short examples in one row, none seeing another; auto: where that saves time."""
     prefix: Annotated[Literal["auto", "off"] | PrefixLevel, _Switch] = "auto"
-    """What is computed once and kept on disk, if nothing before it learns. auto: the deepest that is valid and pays."""
+    """What is computed once and kept on disk, where nothing before it learns. auto: what saves most, if any does."""
     prefix_max_bytes: int = Field(64_000_000_000, ge=0)
     """Most bytes of it on disk."""
 
