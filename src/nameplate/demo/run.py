@@ -16,8 +16,8 @@ from nameplate.demo.shop import NUM_LISTINGS, build_shop
 from nameplate.pipeline import Pipeline
 from nameplate.progress import Progress
 from nameplate.recipe import load_recipe
-from nameplate.stages.score import read_right
-from nameplate.statistics import mcnemar_exact
+from nameplate.stages.score import read_groups, read_right
+from nameplate.statistics import compare_pairs
 from nameplate.store.files import write_json, write_text
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import Proportion, RunSummary
@@ -42,7 +42,7 @@ class DemoRow(BaseModel):
     label: str
     accuracy: Proportion
     p_value: float | None
-    """Exact McNemar against the row above, on the same images; none for the first."""
+    """Exact paired test against the row above, on the same images, by product; none for the first."""
     verdict: str
 
 
@@ -113,13 +113,16 @@ def _compare(runs: dict[str, RunDirectory]) -> list[DemoRow]:
     ]
     rows = [DemoRow(label=models[0][0], accuracy=_accuracy(summaries[first], "base"), p_value=None, verdict="")]
     for (before, after), (label, name, checkpoint) in zip(pairwise(answers), models[1:], strict=True):
-        fixed = sum(after[row] and not before[row] for row in before)
-        regressed = sum(before[row] and not after[row] for row in before)
-        p_value = mcnemar_exact(fixed, regressed)
-        word = "tie" if p_value >= 0.05 else "better" if fixed > regressed else "worse"
-        verdict = f"{word}: {fixed} fixed, {regressed} lost, p={p_value:.2g}"
+        groups = read_groups(runs[name])
+        asked = list(before)
+        found = compare_pairs(
+            [before[row] for row in asked],
+            [after[row] for row in asked],
+            groups=[groups.get(row, f"row {row}") for row in asked],
+        )
+        verdict = f"{found.outcome()}: {found.fixed} fixed, {found.regressed} lost, p={found.p_value:.2g}"
         accuracy = _accuracy(summaries[name], checkpoint)
-        rows.append(DemoRow(label=label, accuracy=accuracy, p_value=p_value, verdict=verdict))
+        rows.append(DemoRow(label=label, accuracy=accuracy, p_value=found.p_value, verdict=verdict))
     return rows
 
 

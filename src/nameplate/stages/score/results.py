@@ -81,5 +81,11 @@ def read_scores(run: RunDirectory) -> ScoreSummary:
         raise InputError(str(path), found=f"cannot be read ({type(error).__name__})", fix="run score first") from None
 
 
+def read_groups(run: RunDirectory) -> dict[str, str]:
+    """The product of each row, by row id; rows without one are not in it."""
+    table = run.tables("split").read_kept().select(["row_id", "group_id"])
+    return {row["row_id"]: row["group_id"] for row in table.to_pylist() if row["group_id"]}
+
+
 def _path(run: RunDirectory) -> Path:
     return run.folder("score") / "scores.json"

@@ -17,14 +17,13 @@ from nameplate.records import SplitName
 from nameplate.stages.score.answers import Examinee
 from nameplate.stages.score.choosing import choose
 from nameplate.stages.score.metrics import compare, metrics_of, name_scores
-from nameplate.stages.score.results import Prediction, write_predictions, write_scores
+from nameplate.stages.score.results import Prediction, read_groups, write_predictions, write_scores
 from nameplate.stages.score.subjects import (
     BASE,
     HELD_OUT,
     HeldOutRow,
     Subject,
     find_subjects,
-    read_groups,
     read_held_out,
     train_counts,
 )

@@ -75,12 +75,6 @@ def read_held_out(run: RunDirectory) -> list[HeldOutRow]:
     return held_out
 
 
-def read_groups(run: RunDirectory) -> dict[str, str]:
-    """The product of each row, by row id; rows without one are not in it."""
-    table = run.tables("split").read_kept().select(["row_id", "group_id"])
-    return {row["row_id"]: row["group_id"] for row in table.to_pylist() if row["group_id"]}
-
-
 def train_counts(run: RunDirectory) -> Counter[str]:
     """Training rows by name."""
     rows = run.tables("split").read_kept().select(["name", "split"]).to_pylist()
