@@ -120,5 +120,5 @@ class StopsWaiting(OddRows):
         with suppress(asyncio.CancelledError):
             await waiting
         await gate.ask("release", lease)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(50):
             await gate.ask("release", await gate.ask("acquire"))

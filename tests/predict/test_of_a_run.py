@@ -47,7 +47,6 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run_scoring(recipe.score, registry=REGISTRY, **settings)
     (run.root / "recipe.yaml").write_text(dump_recipe(recipe))
     (run.root / "manifest.json").write_text('{"version": 1, "stages": {}}')
-    run.registry_path.parent.mkdir()
     run.registry_path.write_text(REGISTRY.to_json())
     return run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,9 @@ from nameplate.store.journal import Journal
 
 MOST_WAITING: Final = 1_000_000
 """Calls that may wait in one actor at once. A gate's `release` must never queue behind those who wait for it."""
+
+CANCEL_SECONDS: Final = 10.0
+"""Longest wait for a call to be over that was called off: Ray's word travels apart from later calls."""
 
 _NOT_IMPORTED: Final = "failed to import on the worker"
 """How Ray says it; it has no type for this."""
@@ -172,8 +175,11 @@ class _DistantShared:
         try:
             return await reference
         except asyncio.CancelledError:
-            # What nobody waits for any more must not be given to us.
+            # What nobody waits for any more must not be given to us, and what we give back next not to who has gone.
             ray.cancel(reference)
+            with suppress(RayError, TimeoutError):
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await reference
             raise
         except RayError as error:
             raise itself(error, self._name) from _shown(error)

@@ -10,6 +10,7 @@ from nameplate.models.checkpoint import remove_folder
 from nameplate.models.parts import component_rows, row_sentence
 from nameplate.models.prefix.frozen import FrozenPrefix
 from nameplate.models.prompts import PROMPTS, Prompts
+from nameplate.models.step.allocator import give_freed_memory_back
 from nameplate.progress import Progress, SilentProgress, bar
 from nameplate.recipe import ModelSection, ScoreSection, TrainSection
 from nameplate.stages.train.collator import Collator
@@ -68,7 +69,10 @@ def run_training(
         validation = (
             Validation(run, training.images, prompts, asking or ScoreSection(), kept=kept) if wants_best else None
         )
-        return _run(training, validation, progress if ranks.leads else SilentProgress())
+        try:
+            return _run(training, validation, progress if ranks.leads else SilentProgress())
+        finally:
+            give_freed_memory_back()
 
 
 def _run(training: Training, validation: Validation | None, progress: Progress) -> TrainSummary:
