@@ -71,14 +71,17 @@ def _print(found: ComparisonSummary) -> None:
 
 
 def _table(found: ComparisonSummary) -> Table:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from nameplate.statistics import p_text, points_text
 
     title = f"{found.rows:,} {found.split} images, asked '{found.prompt}'; 95 % intervals"
-    table = Table(title=title, title_justify="left")
-    for heading in ("model", "right", "fixed, lost", "points", "p", "verdict"):
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    # A model's label is a path or a name that must stay whole; figures may break at their intervals.
+    table.add_column("model", overflow="fold", min_width=min(30, max(len(each.label) for each in found.models)))
+    for heading in ("right", "fixed, lost", "points", "p", "verdict"):
         table.add_column(heading)
     for place, model in enumerate(found.models):
         share = model.accuracy
