@@ -20,7 +20,7 @@ from .test_browser import CONTRAST, Opened, browser
 
 __all__ = ["browser"]
 
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7 * 7 }}"
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 12345 * 54321 }}"
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_strangers_text_is_never_markup_and_the_page_is_bounded(run: RunDirect
     page = write_audit_page(summary(run, num_pairs=300, text=HOSTILE), run=run).read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<img src=x" not in page
-    assert "49" not in re.sub(r"base64,[^\"]*", "", page)
+    assert "670592745" not in page
     assert page.count('class="card"') == SHOWN
     thumbnails = re.findall(r"data:image/webp;base64,([^\"]*)", page)
     assert 0 < len(thumbnails) < SHOWN
