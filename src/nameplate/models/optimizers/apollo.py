@@ -60,12 +60,11 @@ class Apollo(torch.optim.Optimizer):
         for group in self.param_groups:
             for place, matrix in enumerate(group["params"], start=group["first"]):
                 if matrix.grad is not None:
-                    self._change(matrix, group, place)
+                    self._change(matrix, matrix.grad.float(), group, place)
 
-    def _change(self, matrix: nn.Parameter, group: dict[str, Any], place: int) -> None:
+    def _change(self, matrix: nn.Parameter, gradient: torch.Tensor, group: dict[str, Any], place: int) -> None:
         state: dict[str, Any] = self.state[matrix]
         done = state.get("step", 0)
-        gradient = matrix.grad.float()  # type: ignore[union-attr]  # the caller looked
         tall = gradient if gradient.shape[0] >= gradient.shape[1] else gradient.T
         side = tall.shape[1]
         rank = min(group["rank"], side)
