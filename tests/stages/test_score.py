@@ -14,6 +14,7 @@ from tests.models.tiny_run import write_tiny_run
 
 from nameplate.errors import InputError, ModelError
 from nameplate.models import respondent
+from nameplate.models.generate import Answer
 from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.prompts import PROMPTS
 from nameplate.names import Registry, build_registry
@@ -135,21 +136,21 @@ def test_interrupted_scoring_keeps_its_answers(
     run = copy_of(trained, tmp_path / "run")
     run.prediction_journal.unlink(missing_ok=True)
     calls: list[int] = []
-    original = respondent.generate
+    original = respondent.answer
 
     def stop_at_fifth(
         loaded: LoadedModel, features: torch.Tensor, prompts: Sequence[str], *, max_new_tokens: int
-    ) -> list[str]:
+    ) -> list[Answer]:
         if len(prompts) == 4:
             calls.append(len(prompts))
             if len(calls) == 3:
                 raise KeyboardInterrupt
         return original(loaded, features, prompts, max_new_tokens=max_new_tokens)
 
-    monkeypatch.setattr(respondent, "generate", stop_at_fifth)
+    monkeypatch.setattr(respondent, "answer", stop_at_fifth)
     with pytest.raises(KeyboardInterrupt):
         score(run, base)
-    monkeypatch.setattr(respondent, "generate", original)
+    monkeypatch.setattr(respondent, "answer", original)
     assert score(run, base) == score(trained, base)
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from nameplate.models.features import vision_features
-from nameplate.models.generate import generate
+from nameplate.models.generate import Answer, answer
 from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.load import LoadedModel, load_model
@@ -84,13 +84,20 @@ class Respondent:
         # Not the cheapest thing, and the same for every key.
         self._identity = (weights, images.processor.fingerprint, str(compute_dtype()))
 
-    def known(self, questions: Sequence[Question]) -> dict[Question, str]:
-        """Answers that the journal has."""
+    def known(self, questions: Sequence[Question]) -> dict[Question, Answer]:
+        """Answers that the journal has; those of older versions, which did not say how they ended, are not counted."""
         keys = {question: self._answer_key(question) for question in questions}
         kept = self._journal.last_many(list(keys.values()))
-        return {question: str(kept[key]["answer"]) for question, key in keys.items() if key in kept}
+        found = {question: kept[key] for question, key in keys.items() if "finish" in kept.get(key, {})}
+        return {
+            question: Answer(entry["answer"], entry["finish"], entry["confidence"]) for question, entry in found.items()
+        }
 
     def answers(self, questions: Sequence[Question], advance: Advance) -> dict[Question, str]:
+        """The texts of `replies`."""
+        return {question: reply.text for question, reply in self.replies(questions, advance).items()}
+
+    def replies(self, questions: Sequence[Question], advance: Advance) -> dict[Question, Answer]:
         """Greedy answers to all questions; an image is looked at once for several prompts."""
         known = self.known(questions)
         advance(len(known))
@@ -101,7 +108,7 @@ class Respondent:
                 places = [place for place, image in enumerate(part) if Question(image, prompt) not in known]
                 new = [Question(part[place], prompt) for place in places]
                 answers = dict(zip(new, self._generate(seen, places, prompt), strict=True))
-                self._journal.put_many((self._answer_key(each), 0, {"answer": said}) for each, said in answers.items())
+                self._journal.put_many((self._answer_key(each), 0, _entry(said)) for each, said in answers.items())
                 known |= answers
                 self.num_computed += len(new)
                 advance(len(places))
@@ -151,10 +158,10 @@ class Respondent:
             self._blank[size] = vision_features(self.loaded.model, processor.batch([blank]))
         return self._blank[size]
 
-    def _generate(self, seen: ImageBatch, places: list[int], prompt: str) -> list[str]:
+    def _generate(self, seen: ImageBatch, places: list[int], prompt: str) -> list[Answer]:
         if not places:
             return []
-        return generate(self.loaded, seen.pick(places), [prompt] * len(places), max_new_tokens=self._max_new_tokens)
+        return answer(self.loaded, seen.pick(places), [prompt] * len(places), max_new_tokens=self._max_new_tokens)
 
     def _to_read(
         self, texts: Sequence[Text], known: Mapping[Text, object]
@@ -204,6 +211,10 @@ class Respondent:
     def _answer_key(self, question: Question) -> str:
         weights, processing, dtype = self._identity
         return fingerprint(weights, question.image.sha256, question.prompt, processing, dtype, self._max_new_tokens)
+
+
+def _entry(said: Answer) -> dict[str, Any]:
+    return {"answer": said.text, "finish": said.finish, "confidence": said.confidence}
 
 
 def load_to_ask(folder: Path, processor: Processor) -> LoadedModel:

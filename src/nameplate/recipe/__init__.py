@@ -1,6 +1,6 @@
 """The recipe: one YAML page is the experiment. Sections are frozen values; unknown keys are errors."""
 
-from nameplate.recipe.base import Section
+from nameplate.recipe.base import PromptName, Section
 from nameplate.recipe.checks import check_choices
 from nameplate.recipe.loading import (
     anchored,
@@ -13,6 +13,7 @@ from nameplate.recipe.loading import (
     read_recipe_tree,
 )
 from nameplate.recipe.policies import PRESETS, ComponentPolicy, LanguagePolicy, PresetName, parse_range, with_preset
+from nameplate.recipe.scoring import GuardSection, ScoreSection, ServerSection
 from nameplate.recipe.sections import (
     BudgetSection,
     CaptionSection,
@@ -22,12 +23,10 @@ from nameplate.recipe.sections import (
     ImageSection,
     ModelSection,
     NameSection,
-    PromptName,
     Reading,
     Recipe,
     ReportSection,
     SamplingSection,
-    ScoreSection,
     SplitSection,
     TableSection,
     TeacherSection,
@@ -51,6 +50,7 @@ __all__ = [
     "ComponentPolicy",
     "ExamplesSection",
     "FetchSection",
+    "GuardSection",
     "ImageSection",
     "LanguagePolicy",
     "MemorySection",
@@ -67,6 +67,7 @@ __all__ = [
     "SamplingSection",
     "ScoreSection",
     "Section",
+    "ServerSection",
     "SplitSection",
     "TableSection",
     "TeacherSection",

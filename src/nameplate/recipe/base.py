@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+PromptName = Literal["short", "detail", "name"]
+"""Of the questions that models are asked."""
 
 
 class Section(BaseModel):

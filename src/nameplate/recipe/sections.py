@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from nameplate.recipe.base import Section
+from nameplate.recipe.scoring import ScoreSection
 from nameplate.recipe.teachers import TEACHER_PRESETS, fill_teacher
 from nameplate.recipe.training import TrainSection
 
-PromptName = Literal["short", "detail", "name"]
 Reading = Literal["auto", "none", "tags", "qvq"]
 
 
@@ -285,21 +285,6 @@ class ModelSection(Section):
     """Folder or Hub id; "starter" is the model that comes with the package."""
     max_tiles: int = Field(1, ge=1)
     """Most tiles that an InternVL cuts an image into, the thumbnail not counted; 1: one square tile."""
-
-
-class ScoreSection(Section):
-    """What the checkpoints are asked, and which number decides."""
-
-    prompts: tuple[PromptName, ...] = ("name", "detail")
-    """Questions to ask about every image."""
-    headline: PromptName = "name"
-    """The question whose accuracy is the headline and chooses the checkpoint."""
-    select_on: Literal["validation"] = "validation"
-    """Split that chooses the checkpoint; the test split never does."""
-    batch_size: int = Field(64, ge=1)
-    """Images per generation batch."""
-    max_new_tokens: int = Field(96, ge=1)
-    """Longest answer, in tokens."""
 
 
 class ReportSection(Section):

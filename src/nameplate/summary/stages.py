@@ -1,98 +1,21 @@
-"""Every number of a run, typed: what `score` writes, what `report` shows, what `--json` prints."""
+"""The other figures of a run, stage by stage, and all of them together: `summary.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from nameplate import __version__
-from nameplate.records import ComponentName, SplitName, StageName
+from nameplate.records import ComponentName, StageName
+from nameplate.summary.base import Figures, Proportion
+from nameplate.summary.score import ScoreSummary
 
-Outcome = Literal["better", "worse", "tie"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_Kind = TypeVar("_Kind", bound=Figures)
 
 
-_Kind = TypeVar("_Kind", bound=_Frozen)
-
-
-class Proportion(_Frozen):
-    """A share with its denominator and its 95 % Wilson interval."""
-
-    count: int
-    n: int
-    value: float
-    low: float
-    high: float
-
-
-class Metrics(_Frozen):
-    """How one model answered one question on one split."""
-
-    accuracy: Proportion
-    """The right name and no other."""
-    wrong_name: Proportion
-    """Another registered name."""
-    no_name: Proportion
-    """No registered name at all, or an ambiguous one."""
-    macro_accuracy: float
-    """Mean over names of their own accuracy."""
-    num_names: int
-
-
-class CheckpointScores(_Frozen):
-    """One model: the untrained base (`epoch` 0) or a checkpoint."""
-
-    name: str
-    epoch: int
-    train_loss: float | None
-    """Mean next-token loss per answer token over the epochs since the checkpoint before; none for the base."""
-    loss: dict[SplitName, float]
-    """Next-token loss per answer token, by split."""
-    metrics: dict[SplitName, dict[str, Metrics]]
-    """By split, then by question."""
-
-
-class Comparison(_Frozen):
-    """Two models on the same rows of one split, one question."""
-
-    split: SplitName
-    prompt: str
-    before: str
-    after: str
-    n: int
-    fixed: int
-    """Wrong before, right after."""
-    regressed: int
-    """Right before, wrong after."""
-    p_value: float
-    """Exact, paired, two-sided, products being exchanged as a whole: McNemar's where every product has one image."""
-    difference: float
-    """Accuracy after minus before."""
-    low: float
-    high: float
-    """95 % interval of the difference, see `statistics.difference_interval`."""
-    outcome: Outcome
-    sentence: str
-
-
-class NameScore(_Frozen):
-    """One name on the test split, headline question."""
-
-    name: str
-    train: int
-    test: int
-    before: int
-    """Right answers of the base."""
-    after: int
-    """Right answers of the chosen checkpoint."""
-
-
-class ComponentRow(_Frozen):
+class ComponentRow(Figures):
     """One component of the model under its policy."""
 
     component: ComponentName
@@ -114,27 +37,7 @@ class ComponentRow(_Frozen):
     """What embeddings and head do, where it has any."""
 
 
-class ScoreSummary(_Frozen):
-    """`score/scores.json`: everything that `score` found out."""
-
-    headline: str
-    """The question that decides."""
-    checkpoints: list[CheckpointScores]
-    """The base first, then by epoch."""
-    selected: str
-    """Name of the earliest checkpoint within one standard error of the best on validation."""
-    comparison: Comparison
-    """Base against selected, on the test split."""
-    names: list[NameScore]
-    matcher: str = ""
-    """Fingerprint of the names and rules by which the answers were judged; two runs compare when it is the same."""
-    questions: dict[str, str] = {}
-    """What was asked, in full, by its name; empty in runs of older versions."""
-    choice: str = ""
-    """Why this checkpoint was chosen and what became of later ones, in words; "" in runs of older versions."""
-
-
-class TrainSummary(_Frozen):
+class TrainSummary(Figures):
     """`train/train.json`: what was trained and how it went."""
 
     components: list[ComponentRow]
@@ -149,11 +52,11 @@ class TrainSummary(_Frozen):
     """Answer tokens per epoch that carry loss."""
     kept_bytes: int | None = None
     """What is on disk of what was computed once (`memory.prefix`); none in runs of older versions."""
-    validation: dict[str, Proportion] = {}
+    validation: dict[str, Proportion] = Field(default_factory=dict)
     """Validation accuracy of each checkpoint on the name question, kept or not; empty with `train.keep: all`."""
 
 
-class StageSummary(_Frozen):
+class StageSummary(Figures):
     """One stage's row of the funnel."""
 
     read: int
@@ -164,7 +67,7 @@ class StageSummary(_Frozen):
     details: dict[str, Any]
 
 
-class HostSummary(_Frozen):
+class HostSummary(Figures):
     """One host's rows. Times are of requests that this run sent, and none where it sent none."""
 
     host: str
@@ -177,7 +80,7 @@ class HostSummary(_Frozen):
     """Time in requests and decoding of one link; half and 95 % of links took less."""
 
 
-class NameImages(_Frozen):
+class NameImages(Figures):
     """How many rows of one name have an image."""
 
     name: str
@@ -185,7 +88,7 @@ class NameImages(_Frozen):
     live: int
 
 
-class FetchSummary(_Frozen):
+class FetchSummary(Figures):
     """Details of `fetch`: what the table's links gave, counted in rows, and what asking cost."""
 
     requests: int
@@ -216,7 +119,7 @@ class FetchSummary(_Frozen):
     """Smallest live share first, at most 20, none with less than 10 rows where others have them."""
 
 
-class CaptionSummary(_Frozen):
+class CaptionSummary(Figures):
     """Details of `caption`: how the teacher's answers were, and what they cost, over all runs that added to its rows.
 
     Counts are of different questions where nothing else is said: rows that share image and question share answers.
@@ -260,7 +163,7 @@ class CaptionSummary(_Frozen):
         return _read(cls, details)
 
 
-class CleanSummary(_Frozen):
+class CleanSummary(Figures):
     """Details of `clean`, counted in rows, kept and rejected."""
 
     repairs: dict[str, int]
@@ -292,7 +195,7 @@ def _read(kind: type[_Kind], details: Mapping[str, Any]) -> _Kind | None:
         return None
 
 
-class RunSummary(_Frozen):
+class RunSummary(Figures):
     """`summary.json`: every number of the report."""
 
     nameplate: str
