@@ -46,7 +46,9 @@ FIELDS = {
     "train": (
         "preset vision projector language optimizer examples memory epochs checkpoint_every_epochs keep batch_size seed"
     ),
-    "score": "prompts headline select_on batch_size max_new_tokens",
+    "score": (
+        "prompts headline select_on batch_size max_new_tokens closed_set test train_rows average_last guards server"
+    ),
     "report": "title gallery",
 }
 
