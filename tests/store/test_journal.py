@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,27 @@ def test_several_processes_may_write_one_journal(tmp_path: Path) -> None:
     assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
     with Journal(path) as journal:
         assert len(journal) == 1_200
+
+
+class BusyAtFirst(sqlite3.Connection):
+    """Refuses to switch to WAL three times, as SQLite does while another connection to a new file is switching."""
+
+    refused = 0
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        if sql == "PRAGMA journal_mode=WAL" and self.refused < 3:
+            self.refused += 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return super().execute(sql, *args)
+
+
+def test_a_new_file_that_another_process_is_opening_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: connect(*args, factory=BusyAtFirst, **kwargs))
+    with Journal(tmp_path / "new.sqlite") as journal:
+        journal.put("key", 0, {"value": 1})
+        assert journal.last("key") == {"value": 1}

@@ -43,9 +43,21 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
+        self._write_ahead()
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute(_SCHEMA)
+
+    def _write_ahead(self) -> None:
+        """Switch to WAL mode, which SQLite refuses at once, whatever the timeout, while another connection does."""
+        patience = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                    raise
+                time.sleep(0.01)
 
     def put(self, key: str, attempt: int, value: Mapping[str, Any]) -> None:
         """Write one entry; it is on disk for this machine's other processes when this returns.

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import duckdb
-
 from nameplate.errors import InputError
 from nameplate.models.images import ImageKey
+from nameplate.store.database import open_database
 from nameplate.store.tables import StageTables
 
 # Rows in the order of their names, chance within a name; then every so manieth: each name gets its share, rounded.
@@ -65,7 +64,7 @@ def draw_sample(tables: StageTables, *, num_rows: int, seed: int) -> Sample:
     total = tables.num_kept()
     if total == 0:
         raise InputError(str(tables.folder), found="no clean captions", fix="run clean first")
-    with duckdb.connect() as database:
+    with open_database() as database:
         database.read_parquet([str(path) for path in tables.kept_paths()]).create_view("cleaned")
         drawn = database.execute(_DRAW, {"rows": min(num_rows, total), "seed": str(seed)})
         columns = [column[0] for column in drawn.description]

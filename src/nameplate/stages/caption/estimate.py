@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from scipy.special import stdtrit
@@ -18,6 +17,7 @@ from nameplate.records import SCHEMAS
 from nameplate.stages.caption.figures import money, tokens_of
 from nameplate.stages.caption.stage import CaptionStage
 from nameplate.statistics import CONFIDENCE, Share, wilson
+from nameplate.store.database import open_database
 from nameplate.store.journal import Journal
 from nameplate.store.tables import StageTables
 from nameplate.teacher.client import Answers
@@ -106,7 +106,7 @@ def estimate_captions(
 
 def draw(paths: Iterable[Path], *, num_rows: int) -> pa.Table:
     """So many rows of fetched tables, each with the same chance, always the same ones."""
-    with duckdb.connect() as database:
+    with open_database() as database:
         parameters = {"files": [str(path) for path in paths], "num_rows": num_rows}
         drawn = database.sql(_DRAW, params=parameters).to_arrow_table()
     assert drawn is not None

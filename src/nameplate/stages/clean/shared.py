@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from nameplate.engine import Moves
 from nameplate.records import CleanReason
+from nameplate.store.database import open_database
 from nameplate.store.tables import StageTables
 
 COLUMNS = ["row_id", "name", "caption", "image_phash", "image_sha256", "product_code"]
@@ -47,7 +48,7 @@ def find_shared_texts(tables: StageTables, *, shared_by: int | None) -> Moves:
     paths = list(map(str, tables.kept_paths()))
     if shared_by is None or not paths:
         return {}
-    with duckdb.connect() as database:
+    with open_database() as database:
         found = _count(database, database.read_parquet(paths), shared_by)
     return {
         row_id: (
@@ -60,7 +61,7 @@ def find_shared_texts(tables: StageTables, *, shared_by: int | None) -> Moves:
 
 def count_shared_texts(cleaned: pa.Table, *, least: int) -> dict[str, SharedText]:
     """The same for rows in memory with `COLUMNS`, with the counts."""
-    with duckdb.connect() as database:
+    with open_database() as database:
         return _count(database, database.from_arrow(cleaned), least)
 
 

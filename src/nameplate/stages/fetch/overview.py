@@ -16,6 +16,7 @@ import duckdb
 from nameplate.engine import Moves
 from nameplate.records import FetchStatus
 from nameplate.stages.fetch.figures import HostFigures, LinkFigures
+from nameplate.store.database import open_database
 from nameplate.store.tables import StageTables
 from nameplate.summary import FetchSummary, HostSummary, NameImages
 
@@ -114,7 +115,7 @@ def find_placeholders(tables: StageTables, *, min_products: int) -> Moves:
 
 def shared_images(rows: Any, *, min_products: int) -> list[tuple[str, str, int]]:
     """`find_placeholders` for an Arrow table: row, image, and the number of products that share it."""
-    with duckdb.connect() as database:
+    with open_database() as database:
         database.register("sampled", rows)
         query = _SHARED_IMAGES.format(rows="sampled")
         return database.execute(query, {"min_products": min_products}).fetchall()
@@ -187,7 +188,7 @@ def _one(database: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
 @contextmanager
 def _opened(tables: StageTables) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database with the views `kept` and `rejected`, which spills into the stage's folder."""
-    with TemporaryDirectory(dir=tables.folder, prefix=".duckdb-") as spill, duckdb.connect() as database:
+    with TemporaryDirectory(dir=tables.folder, prefix=".duckdb-") as spill, open_database() as database:
         database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         database.execute(f"SET temp_directory = {_quoted(spill)}")
         database.execute("SET preserve_insertion_order = false")

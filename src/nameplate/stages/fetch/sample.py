@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import duckdb
 import pyarrow as pa
 
 from nameplate.recipe import FetchSection
@@ -18,6 +17,7 @@ from nameplate.stages.fetch.network.guard import parse_link
 from nameplate.stages.fetch.overview import HOST_OF_URL, shared_images
 from nameplate.stages.fetch.result import LinkFailed, LinkResult
 from nameplate.stages.fetch.stage import FetchStage
+from nameplate.store.database import open_database
 from nameplate.store.tables import StageTables
 
 LONGEST_CHECK_SECONDS: Final = 50.0
@@ -54,7 +54,7 @@ def impatient(section: FetchSection) -> FetchSection:
 def draw(tables: StageTables, *, num_rows: int, seed: int = 0) -> pa.Table:
     """So many rows of an ingested table, each with the same chance, always the same for one seed."""
     files = [str(path) for path in tables.kept_paths()]
-    with duckdb.connect() as database:
+    with open_database() as database:
         drawn = database.sql(_DRAW, params={"files": files, "seed": str(seed), "num_rows": num_rows}).to_arrow_table()
     assert drawn is not None
     return drawn.cast(SCHEMAS["ingest"])
@@ -108,7 +108,7 @@ def sampled_rows(rows: pa.Table, endings: Mapping[str, LinkResult], *, min_produ
 def links_by_host(tables: StageTables) -> dict[str, int]:
     """Distinct links of the ingested table by host."""
     files = [str(path) for path in tables.kept_paths()]
-    with duckdb.connect() as database:
+    with open_database() as database:
         found = database.execute(_LINKS, {"files": files}).fetchall()
     return dict(found)
 
