@@ -59,6 +59,12 @@ def test_a_malformed_override_is_refused(tmp_path: Path, override: str) -> None:
         load_recipe(recipe, [override])
 
 
+def test_the_folder_of_unnamed_images_starts_at_the_recipe_too(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("table: {source: feed.csv}\nscore: {guards: {unnamed: plain}}\n", encoding="utf-8")
+    assert load_recipe(path).score.guards.unnamed == str(tmp_path / "plain")
+
+
 def test_relative_paths_start_at_the_recipe_and_hub_names_stay(tmp_path: Path) -> None:
     recipe = load_recipe(
         write(tmp_path / "r.yaml", {"table": {"source": "t.csv"}, "store": "kept", "model": {"base": "OWNER/NAME"}})

@@ -11,7 +11,7 @@ from tests.models.tiny_model import write_tiny_model
 
 from nameplate.models import closedset
 from nameplate.models.batches import collate, loss_sum
-from nameplate.models.closedset import answer_shares
+from nameplate.models.closedset import answer_log_likelihoods, answer_shares
 from nameplate.models.features import vision_features
 from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.load import LoadedModel, load_model
@@ -52,17 +52,39 @@ def of_losses(loaded: LoadedModel, seen: ImageBatch) -> torch.Tensor:
     return torch.tensor(rows).softmax(dim=1)
 
 
-@pytest.mark.parametrize("rows_at_once", [1, 6, 128])
+@pytest.mark.parametrize(("tree_tokens", "tokens_at_once", "logits"), [(1, 1, 1), (6, 12, 1000), (128, 2048, 1 << 24)])
 def test_shares_are_those_of_the_losses(
-    loaded: LoadedModel, seen: ImageBatch, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+    loaded: LoadedModel,
+    seen: ImageBatch,
+    tree_tokens: int,
+    tokens_at_once: int,
+    logits: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Whatever is read at once: one answer about one image, a few, or all."""
     monkeypatch.setattr(closedset, "autocast", lambda _: nullcontext())
-    monkeypatch.setattr(closedset, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(closedset, "TREE_TOKENS", tree_tokens)
+    monkeypatch.setattr(closedset, "TOKENS_AT_ONCE", tokens_at_once)
+    monkeypatch.setattr(closedset, "LOGITS_AT_ONCE", logits)
     shares = answer_shares(loaded, seen, PROMPT, ANSWERS)
     expected = of_losses(loaded, seen)
     # Measured worst case 5e-7.
     torch.testing.assert_close(shares, expected, atol=1e-5, rtol=0)
     assert len({tuple(row) for row in expected.round(decimals=2).tolist()}) == 3
+
+
+def test_likelihoods_are_absolute_and_a_name_listed_twice_has_one(
+    loaded: LoadedModel, seen: ImageBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closedset, "autocast", lambda _: nullcontext())
+    found = answer_log_likelihoods(loaded, seen, PROMPT, ["mug", "Acme", "mug"])
+    example = loaded.processor.encode(PROMPT, "mug", size=seen.sizes[1])
+    batch = collate([example], loaded.processor.pad_id) | seen.pick([1]).merged()
+    with torch.inference_mode():
+        alone = -float(loss_sum(loaded.model, batch))
+    # Measured difference 2e-6.
+    assert float(found[1, 0]) == pytest.approx(alone, abs=1e-4)
+    assert found[:, 0].equal(found[:, 2])
 
 
 def test_one_answer_is_certain(loaded: LoadedModel, seen: ImageBatch) -> None:

@@ -10,7 +10,7 @@ from tests.models.tiny_model import NUM_IMAGE_TOKENS, write_tiny_model
 
 from nameplate.models.batches import collate, loss_sum, num_answer_tokens
 from nameplate.models.features import vision_features
-from nameplate.models.generate import answer, generate
+from nameplate.models.generate import Answer, answer, generate
 from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.prefix.looking import image_values, project
@@ -148,3 +148,26 @@ def written(loaded: LoadedModel, image: ImageBatch, prompt: str, bound: int) -> 
         ids.append(int(scores.argmax()))
         nats.append(-float(scores.max()))
     return ids, nats
+
+
+@pytest.mark.parametrize("by_library", [False, True])
+def test_a_model_whose_logits_are_no_numbers_says_nothing(
+    loaded: LoadedModel, pixels: ImageBatch, monkeypatch: pytest.MonkeyPatch, *, by_library: bool
+) -> None:
+    """Also by transformers' own loop, which answers for other families."""
+    if by_library:
+        monkeypatch.setattr("nameplate.models.generate.can_read", lambda _: False)
+    head = loaded.model.get_output_embeddings()
+    hook = head.register_forward_hook(lambda _, __, logits: logits * torch.nan)
+    said = answer(loaded, vision_features(loaded.model, pixels), [PROMPTS["name"]] * 3, max_new_tokens=4)
+    hook.remove()
+    assert said == [Answer("", "nonfinite", 0.0)] * 3
+
+
+def test_both_ways_to_answer_say_the_same(
+    loaded: LoadedModel, pixels: ImageBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, prompts = vision_features(loaded.model, pixels), list(PROMPTS.values())
+    own = answer(loaded, seen, prompts, max_new_tokens=9)
+    monkeypatch.setattr("nameplate.models.generate.can_read", lambda _: False)
+    assert answer(loaded, seen, prompts, max_new_tokens=9) == own

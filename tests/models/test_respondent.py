@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,8 +15,9 @@ from tests.models.tiny_run import write_tiny_run
 from nameplate.models import respondent
 from nameplate.models.batches import collate, loss_sum
 from nameplate.models.features import vision_features
+from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.images import ImageCache, ImageKey
-from nameplate.models.load import load_model
+from nameplate.models.load import LoadedModel, load_model
 from nameplate.models.locate import weights_fingerprint
 from nameplate.models.processors import load_processor
 from nameplate.models.respondent import Question, Respondent, Text
@@ -140,6 +142,28 @@ def test_scoring_finds_the_answers_of_an_audit(
         batch_size=4,
     )
     done: list[int] = []
-    answers = examinee.answers([Question(image, PROMPTS["name"]) for image in images], done.append)
-    assert list(answers.values()) == list(said.values())
+    replies = examinee.replies([Question(image, PROMPTS["name"]) for image in images], done.append)
+    assert [reply.text for reply in replies.values()] == list(said.values())
     assert done == [len(images)]
+
+
+@pytest.mark.parametrize(("most_bytes", "images_together"), [(1, [1, 1, 1]), (1 << 28, [3])])
+def test_answers_are_the_same_however_many_images_are_looked_at_first(
+    make: Make, images: list[ImageKey], monkeypatch: pytest.MonkeyPatch, most_bytes: int, images_together: list[int]
+) -> None:
+    """Batches of one image; answers begin when several were looked at, unless what is seen takes too much room."""
+    questions = [Question(image, prompt) for prompt in (PROMPT, "Which brand is this product?") for image in images]
+    expected = make("expected").answers(questions, nothing)
+    monkeypatch.setattr(respondent, "LOOKED_BYTES", most_bytes)
+    together: list[int] = []
+    plain = respondent.answer_all
+
+    def noting(loaded: LoadedModel, seen: ImageBatch, *arguments: Any, **named: Any) -> Any:
+        together.append(len(seen))
+        return plain(loaded, seen, *arguments, **named)
+
+    monkeypatch.setattr(respondent, "answer_all", noting)
+    asking = make()
+    monkeypatch.setattr(asking, "_batch_size", 1)
+    assert asking.answers(questions, nothing) == expected
+    assert together == images_together

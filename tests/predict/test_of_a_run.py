@@ -63,7 +63,7 @@ def _recipe(base: Path) -> Recipe:
             "memory": {"micro_batch_size": 6},
             "examples": {"name_question_share": 0.7},
         },
-        "score": {"max_new_tokens": 12, "batch_size": 4},
+        "score": {"max_new_tokens": 12, "batch_size": 4, "test": "all", "train_rows": 0},
     }
     return build_recipe(tree, where="test")
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from nameplate.errors import ModelError
 from nameplate.stages.score.choosing import choose
-from nameplate.stages.score.results import Prediction
+
+from .said import said
 
 
-def answers(name: str, right: list[bool]) -> list[Prediction]:
-    return [
-        Prediction(name, 1, "validation", str(place), f"{place:064x}", "Acme", "name", "Acme", "exact", is_right)
-        for place, is_right in enumerate(right)
-    ]
-
-
-def chosen(*right: list[bool], groups: dict[str, str] | None = None) -> tuple[str, str]:
+def chosen(
+    *right: list[bool], groups: dict[str, str] | None = None, last: str | None = None, lost: Sequence[int] = ()
+) -> tuple[str, str]:
+    """Candidates epoch-05, epoch-10, ...; the last one may be an average, and rows of the first one unanswered."""
     names = [f"epoch-{5 * place + 5:02d}" for place in range(len(right))]
-    return choose({n: answers(n, each) for n, each in zip(names, right, strict=True)}, groups=groups or {})
+    if last is not None:
+        names[-1] = last
+    answers = {name: said(own, checkpoint=name, split="validation") for name, own in zip(names, right, strict=True)}
+    for place in lost:
+        answers[names[0]][place] = replace(answers[names[0]][place], finish="nonfinite")
+    return choose(answers, groups=groups or {}, averages={last} if last is not None else ())
 
 
 def first(count: int, n: int = 200) -> list[bool]:
@@ -58,3 +66,26 @@ def test_images_of_one_product_are_one_reason() -> None:
     """Thirty images lost, all of two products: a plateau."""
     groups = {str(place): f"p{place // 15}" for place in range(200)}
     assert "a plateau" in chosen(first(150), first(120), groups=groups)[1]
+
+
+def test_an_average_is_a_candidate_and_no_later_step() -> None:
+    name, sentence = chosen(first(100), first(150), first(180), last="average-2")
+    assert name == "average-2"
+    assert "average-2 is the average of several checkpoints." in sentence
+    assert "Later on" not in sentence
+    # Worse than what it averages: no overfitting, for nothing was trained on.
+    name, sentence = chosen(first(100), first(150), first(110), last="average-2")
+    assert (name, "Later on" in sentence) == ("epoch-10", False)
+    # The training's own steps are told apart from each other even where the average is the best of all.
+    name, sentence = chosen(first(150), first(120), first(180), last="average-2")
+    assert name == "average-2"
+    assert "Later on, epoch-10 is 15.0 points below epoch-05: overfitting" in sentence
+
+
+def test_a_row_that_one_candidate_has_no_answer_to_decides_nothing() -> None:
+    name, sentence = chosen(first(150), first(150), lost=range(10))
+    assert name == "epoch-05"
+    assert "140 of 190 validation images" in sentence
+    assert "10 rows that not all of them answered were left out." in sentence
+    with pytest.raises(ModelError, match="validation: no row was answered by all of epoch-05, epoch-10; remove"):
+        chosen(first(3, 4), first(3, 4), lost=range(4))

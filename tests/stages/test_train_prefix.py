@@ -23,7 +23,7 @@ from nameplate.models.prefix.costs import Cost
 from nameplate.models.prefix.frozen import FrozenPrefix
 from nameplate.names import build_registry
 from nameplate.progress import SilentProgress
-from nameplate.recipe import MemorySection, ModelSection, ScoreSection, TrainSection
+from nameplate.recipe import GuardSection, MemorySection, ModelSection, ScoreSection, TrainSection
 from nameplate.recipe.training import PrefixLevel
 from nameplate.stages.score import run_scoring
 from nameplate.stages.train import prefix as choosing
@@ -268,7 +268,8 @@ def test_base_and_checkpoints_look_once_at_each_held_out_image(tmp_path: Path, b
         "registry": build_registry(dict.fromkeys(NAMES, 10)),
         "progress": SilentProgress(),
     }
-    asking = ScoreSection(max_new_tokens=8, batch_size=4)
+    # Held-out images alone: no training rows, and none without a name.
+    asking = ScoreSection(max_new_tokens=8, batch_size=4, train_rows=0, guards=GuardSection(rows=0))
     off = run_scoring(asking, run=run, memory=MemorySection(prefix="off"), **scored)
     assert computed == []
     run.prediction_journal.unlink()

@@ -11,6 +11,7 @@ from nameplate.cli.calibrate import calibrate_command
 from nameplate.cli.captioning import estimate_command
 from nameplate.cli.engines import EngineName, check_engine
 from nameplate.cli.fetching import again_command, check_command
+from nameplate.cli.leaking import leaks_command
 from nameplate.cli.options import Address, AsJson, EngineOption, Overrides, RecipePath, RunDir, app
 from nameplate.cli.probing import probe_command
 from nameplate.cli.running import run_until
@@ -198,6 +199,21 @@ def probe(
         overrides=set_ or [],
         as_json=json,
     )
+
+
+@app.command()
+def leaks(
+    recipe: RecipePath,
+    bits: Annotated[
+        int, typer.Option(min=0, max=8, help="Image hashes that differ in so many of 64 bits are looked at.")
+    ] = 6,
+    run_dir: RunDir = None,
+    set_: Overrides = None,
+    json: AsJson = False,
+) -> None:
+    """Say which validation and test rows are known from training, and what that is worth; exit code 1 if any is."""
+    code = leaks_command(recipe=recipe, bits=bits, run_dir=run_dir, overrides=set_ or [], as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from nameplate.cli.planning import plan_command
 from nameplate.cli.powering import power_command
 from nameplate.cli.predicting import predict_command
 from nameplate.cli.proposing import init_command, presets_command
+from nameplate.cli.rescoring import rescore_command
 from nameplate.cli.running import DEMO_FOLDER, demo_command, schema_command
 from nameplate.cli.sweeping import sweep_command
 
@@ -203,13 +204,39 @@ def compare(
     judge_again: Annotated[
         bool, typer.Option("--judge-again", help="Judge all answers by the first run's registry.")
     ] = False,
+    registry: Annotated[
+        Path | None, typer.Option(metavar="FILE_OR_RUN", help="Judge all answers by these names instead.")
+    ] = None,
     page: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write a page with the images, too.")] = None,
     json: AsJson = False,
 ) -> None:
     """Compare scored models row by row: what was fixed, what was lost, and whether it is more than chance."""
     compare_command(
-        models, split=split, prompt=prompt, shared_rows=shared_rows, judge_again=judge_again, page=page, as_json=json
+        models,
+        split=split,
+        prompt=prompt,
+        shared_rows=shared_rows,
+        judge_again=judge_again,
+        registry=registry,
+        page=page,
+        as_json=json,
     )
+
+
+@app.command()
+def rescore(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A scored run.")],
+    registry: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE_OR_RUN", help="Names to judge by; default: the run's own, by the present rules."),
+    ] = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Rows of names that the registry lacks count for nothing.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Judge a run's kept answers by other names: aliases merged, policies changed; no model is asked."""
+    rescore_command(run, registry=registry, leave_out=leave_out, as_json=json)
 
 
 @app.command()

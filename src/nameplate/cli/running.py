@@ -85,7 +85,8 @@ def run_until(
     with explaining():
         from nameplate.cli.captioning import print_captions
         from nameplate.cli.linktables import print_links
-        from nameplate.cli.tables import print_funnel, print_scores
+        from nameplate.cli.score_tables import print_scores
+        from nameplate.cli.tables import print_funnel
 
         with showing(as_json) as progress, opened_engine(engine, address) as chosen:
             pipeline = open_pipeline(recipe, run_dir, overrides, progress=progress, engine=chosen)
@@ -104,7 +105,7 @@ def run_until(
         else:
             print_captions(run.manifest)
         if scored:
-            print_scores(pipeline.summary())
+            print_scores(pipeline.summary().score)
         if stage == "report":
             typer.echo(f"page: {run.report_path}")
 

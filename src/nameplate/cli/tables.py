@@ -11,7 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from nameplate.demo.run import DemoResult
     from nameplate.store.manifest import Manifest
-    from nameplate.summary import Proportion, RunSummary
+    from nameplate.summary import Proportion
 
 _ROW_STAGES = ("ingest", "fetch", "caption", "clean", "split")
 
@@ -31,24 +31,6 @@ def print_funnel(manifest: Manifest) -> None:
     ingest = manifest.stages.get("ingest")
     if ingest is not None and (rate := ingest.details.get("rows_per_second")):
         console.print(f"the table was read at {rate:,} rows a second")
-
-
-def print_scores(summary: RunSummary) -> None:
-    """Accuracy of the base and each checkpoint on the headline question, with 95 % intervals."""
-    score = summary.score
-    sizes = {split: metrics[score.headline].accuracy.n for split, metrics in score.checkpoints[0].metrics.items()}
-    table = Table(title="right names (95 % interval), other names, no known name", title_justify="left")
-    for heading in ("model", *(f"{split}, n={sizes[split]}" for split in ("validation", "test")), "other", "none"):
-        table.add_column(heading, no_wrap=True)
-    for checkpoint in score.checkpoints:
-        validation = checkpoint.metrics["validation"][score.headline]
-        test = checkpoint.metrics["test"][score.headline]
-        mark = " *" if checkpoint.name == score.selected else ""
-        row = (checkpoint.name + mark, _share(validation.accuracy), _share(test.accuracy))
-        table.add_row(*row, f"{test.wrong_name.value:.0%}", f"{test.no_name.value:.0%}")
-    console = Console()
-    console.print(table)
-    console.print(Text("* chosen on validation. " + score.comparison.sentence))
 
 
 def print_demo(result: DemoResult) -> None:

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import torch
 from torch import nn
-from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from nameplate.models.prefix.skipping import going_on_from
 from nameplate.models.processing import IGNORED, Encoded
+from nameplate.models.step.crossentropy import place_losses
 
 Batch = dict[str, torch.Tensor]
 """`input_ids`, `labels` (B, T); `positions`, `targets`, `weights` (K,); the model's image arguments, or
@@ -98,7 +98,7 @@ def answer_losses(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> 
     transformers that we allow.)
     """
     logits = answer_logits(model, batch)
-    return functional.cross_entropy(logits.float(), batch["targets"], ignore_index=IGNORED, reduction="none")
+    return place_losses(logits, batch["targets"], ignored=IGNORED)
 
 
 def answer_logits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:

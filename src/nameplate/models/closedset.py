@@ -1,44 +1,39 @@
 """How probable a model finds each of some given answers to one question about an image, compared with the others.
 
-The question with its image is read once; the answers continue from its cache. Only for InternVL: its positions continue
-by themselves, while other families count them in ways of their own.
+The question with its image is read once, and what several answers begin with, too. Only for models that
+`can_read` knows: their positions continue by themselves, while other families count them in ways of their own.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import torch
-from torch import nn
-from transformers import DynamicCache, InternVLForConditionalGeneration
 
-from nameplate.models.batches import image_inputs
+from nameplate.models.answering.keyvalues import KeyValues, Window
+from nameplate.models.answering.reading import Reader, bytes_per_token, can_read, reading
+from nameplate.models.answering.tries import QUESTION, Placed, Tree, trees_of
+from nameplate.models.batches import FEATURES
+from nameplate.models.features import vision_features
 from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.load import LoadedModel
 from nameplate.models.precision import autocast
 from nameplate.models.processing import IGNORED
 
-LOGITS_AT_ONCE: Final = 1 << 26
-"""256 MB of them: about 80 pairs of an image and an answer with a vocabulary of 150 thousand."""
-ROWS_AT_ONCE: Final = 1024
-"""Such pairs, each with a copy of its question's cache, however small the vocabulary is."""
-
-
-class _Read(NamedTuple):
-    """Questions that were read: what goes on from them."""
-
-    cache: DynamicCache
-    mask: torch.Tensor
-    """(B, T): left padding is 0."""
-    first: torch.Tensor
-    """(B, vocabulary): log probabilities of an answer's first token."""
+LOGITS_AT_ONCE: Final = 1 << 24
+"""64 MB of them: about 110 tokens of answers with a vocabulary of 150 thousand."""
+TREE_TOKENS: Final = 128
+"""Of answers that are read in one go."""
+TOKENS_AT_ONCE: Final = 2048
+"""Of all images together."""
+KEPT_BYTES: Final = 1 << 30
+"""Of keys and values."""
 
 
 def can_compare(loaded: LoadedModel) -> bool:
     """Whether `answer_shares` knows the model's family."""
-    return isinstance(loaded.model, InternVLForConditionalGeneration)
+    return can_read(loaded)
 
 
 def answer_shares(loaded: LoadedModel, images: ImageBatch, prompt: str, answers: Sequence[str]) -> torch.Tensor:
@@ -53,18 +48,33 @@ def answer_shares(loaded: LoadedModel, images: ImageBatch, prompt: str, answers:
     Returns:
         (num_images, num_answers) float32 on the CPU; each row adds up to 1.
     """
+    return answer_log_likelihoods(loaded, images, prompt, answers).softmax(dim=1)
+
+
+def answer_log_likelihoods(
+    loaded: LoadedModel, images: ImageBatch, prompt: str, answers: Sequence[str]
+) -> torch.Tensor:
+    """Log likelihood of each answer, whole and with its end of turn; arguments are those of `answer_shares`.
+
+    Returns:
+        (num_images, num_answers) float32 on the CPU.
+    """
     assert can_compare(loaded), "positions of other families do not continue by themselves"
-    device = loaded.model.device
-    labels = [_answer_ids(loaded, images, prompt, answer) for answer in answers]
-    longest = max(map(len, labels))
-    targets = torch.tensor([[*own, *[IGNORED] * (longest - len(own))] for own in labels], device=device)
-    foreign: Any = loaded.model
-    logits = longest * int(foreign.get_output_embeddings().weight.shape[0])
-    step = max(1, min(ROWS_AT_ONCE, LOGITS_AT_ONCE // logits) // len(images))
-    with torch.inference_mode(), autocast(device):
-        read = _read(loaded, images, prompt)
-        parts = [_log_likelihoods(loaded, read, part) for part in torch.split(targets, step)]
-    return torch.cat(parts, dim=1).softmax(dim=1).cpu()
+    placed = trees_of([_answer_ids(loaded, images, prompt, answer) for answer in answers], most_tokens=TREE_TOKENS)
+    questions = [loaded.processor.encode(prompt, size=size).input_ids for size in images.sizes]
+    widest = max(len(each.tree.tokens) for each in placed)
+    places = max(map(len, questions)) + widest
+    fitting = min(TOKENS_AT_ONCE // max(widest, 1), KEPT_BYTES // (places * bytes_per_token(loaded)))
+    step = max(1, min(fitting, len(images)))
+    found = torch.empty(len(images), len(answers))
+    with reading(loaded), autocast(loaded.model.device):
+        seen = images if FEATURES in images.inputs[0] else vision_features(loaded.model, images)
+        for start in range(0, len(images), step):
+            some = slice(start, start + step)
+            features = [inputs[FEATURES].flatten(0, 1) for inputs in seen.inputs[some]]
+            room = KeyValues(len(features), places)
+            found[some] = _of_some(Reader(loaded, room), questions[some], features, placed, len(answers))
+    return found
 
 
 def _answer_ids(loaded: LoadedModel, images: ImageBatch, prompt: str, answer: str) -> list[int]:
@@ -72,43 +82,56 @@ def _answer_ids(loaded: LoadedModel, images: ImageBatch, prompt: str, answer: st
     return [label for label in encoded.labels if label != IGNORED]
 
 
-def _read(loaded: LoadedModel, images: ImageBatch, prompt: str) -> _Read:
-    processor, device = loaded.processor, loaded.model.device
-    questions = [processor.encode(prompt, size=size).input_ids for size in images.sizes]
-    longest = max(map(len, questions))
-    ids = torch.tensor([[*[processor.pad_id] * (longest - len(own)), *own] for own in questions], device=device)
-    mask = torch.tensor([[*[0] * (longest - len(own)), *[1] * len(own)] for own in questions], device=device)
-    inputs = image_inputs({name: tensor.to(device) for name, tensor in images.merged().items()})
-    foreign: Any = loaded.model
-    output = foreign.base_model(input_ids=ids, attention_mask=mask, use_cache=True, **inputs)
-    return _Read(output.past_key_values, mask, _log_probabilities(foreign, output.last_hidden_state[:, -1]))
+def _of_some(
+    reader: Reader,
+    questions: Sequence[Sequence[int]],
+    features: Sequence[torch.Tensor],
+    placed: Sequence[Placed],
+    num_answers: int,
+) -> torch.Tensor:
+    """(B, num_answers) of as many images as are read at once."""
+    last = reader.read(questions, first=0, starts=[0] * len(questions), features=features)
+    lengths = [len(question) for question in questions]
+    found = torch.empty(len(questions), num_answers)
+    for tree, answers in placed:
+        hidden = last[:, None]
+        if tree.tokens:
+            hidden = torch.cat([_read_tree(reader, tree, lengths), hidden], dim=1)
+        along = _edge_log_likelihoods(reader, hidden, tree)
+        for place, path in zip(answers, tree.paths, strict=True):
+            found[:, place] = along[:, path].sum(dim=1).cpu()
+    return found
 
 
-def _log_likelihoods(loaded: LoadedModel, read: _Read, targets: torch.Tensor) -> torch.Tensor:
-    """(B, N) of N answers, (N, M) with `IGNORED` behind their ends, to B questions."""
-    num_images, num_answers = len(read.mask), len(targets)
-    cache = copy.deepcopy(read.cache)
-    cache.batch_repeat_interleave(num_answers)
-    known = targets.clamp(min=0)
-    mask = torch.cat(
-        [
-            read.mask.repeat_interleave(num_answers, dim=0),
-            (targets[:, :-1] != IGNORED).long().repeat(num_images, 1),
-        ],
-        dim=1,
-    )
-    foreign: Any = loaded.model
-    output = foreign.base_model(
-        input_ids=known[:, :-1].repeat(num_images, 1), attention_mask=mask, past_key_values=cache, use_cache=True
-    )
-    later = _log_probabilities(foreign, output.last_hidden_state).view(num_images, num_answers, len(targets[0]) - 1, -1)
-    places = known[None, :, 1:, None].expand(num_images, -1, -1, 1)
-    taken = later.gather(-1, places).squeeze(-1).masked_fill(targets[None, :, 1:] == IGNORED, 0.0)
-    first: torch.Tensor = read.first[:, known[:, 0]]
-    return first + taken.sum(dim=-1)
+def _read_tree(reader: Reader, tree: Tree, lengths: Sequence[int]) -> torch.Tensor:
+    """(B, T, hidden): behind each question all tokens of a tree side by side, each seeing only where it came from."""
+    device = reader.device
+    starts = torch.tensor(lengths, device=device)
+    among = torch.zeros(len(tree.tokens), len(tree.tokens), dtype=torch.bool)
+    for place, line in enumerate(tree.lines()):
+        among[place, line] = True
+    every = torch.arange(max(lengths) + len(tree.tokens), device=device)
+    # Of each row, which places hold the question, and which token of the tree each other place holds.
+    behind = every[None] - starts[:, None]
+    of_tree = (behind >= 0) & (behind < len(tree.tokens))
+    seen = among.to(device)[:, behind.clamp(0, len(tree.tokens) - 1)].transpose(0, 1) & of_tree[:, None]
+    seen |= (behind < 0)[:, None]
+    ids = torch.tensor([tree.tokens], device=device).expand(len(lengths), -1)
+    places = starts[:, None] + torch.tensor(tree.depths(), device=device)
+    return reader.run(reader.embed(ids), places, seen, Window(0, lengths))
 
 
-def _log_probabilities(model: Any, hidden: torch.Tensor) -> torch.Tensor:
-    head: nn.Module = model.get_output_embeddings()
-    logits: torch.Tensor = head(hidden)
-    return logits.float().log_softmax(dim=-1)
+def _edge_log_likelihoods(reader: Reader, hidden: torch.Tensor, tree: Tree) -> torch.Tensor:
+    """(B, E) float32: of each edge's token behind its node; the question's last token stands last in `hidden`."""
+    nodes = [hidden.shape[1] - 1 if edge.node == QUESTION else edge.node for edge in tree.edges]
+    read = sorted(set(nodes))
+    which = torch.tensor([read.index(node) for node in nodes], device=hidden.device)
+    tokens = torch.tensor([edge.token for edge in tree.edges], device=hidden.device)
+    found = hidden.new_empty((len(hidden), len(nodes)), dtype=torch.float32)
+    step = max(1, LOGITS_AT_ONCE // (len(hidden) * reader.vocabulary))
+    for start in range(0, len(read), step):
+        logits = reader.logits(hidden[:, read[start : start + step]])
+        mine = ((which >= start) & (which < start + step)).nonzero()[:, 0]
+        of_token = logits[:, which[mine] - start, tokens[mine]]
+        found[:, mine] = of_token - logits.logsumexp(dim=-1)[:, which[mine] - start]
+    return found

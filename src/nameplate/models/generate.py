@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from nameplate.models.answering.decoding import Answer, Asked, Finish, Said, answers_to
+from nameplate.models.answering.reading import can_read
 from nameplate.models.batches import image_inputs, pad_kinds
 from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.load import LoadedModel
 
-Finish = Literal["stop", "length"]
-
-
-class Answer(NamedTuple):
-    """What a model says of an image, and how it came to say it."""
-
-    text: str
-    finish: Finish
-    """stop: the model ended its turn; length: it was cut off."""
-    confidence: float
-    """Geometric mean of the probabilities that the model gave the tokens of its answer, end of turn included."""
+__all__ = ["Answer", "Asked", "Finish", "Said", "answer", "answer_all", "by_library", "generate"]
 
 
 def answer(loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str], *, max_new_tokens: int) -> list[Answer]:
@@ -32,6 +24,51 @@ def answer(loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str], *, m
     Args:
         loaded: the model.
         images: from `vision_features`; may be used for several prompts.
+        prompts: as many as images.
+        max_new_tokens: longest answer.
+    """
+    assert len(prompts) == len(images), "one prompt per image"
+    asked = [Asked(place, prompt) for place, prompt in enumerate(prompts)]
+    parts = answer_all(loaded, images, asked, max_new_tokens=max_new_tokens, rows_at_once=len(asked))
+    said = {each.number: each.answer for part in parts for each in part}
+    return [said[number] for number in range(len(asked))]
+
+
+def answer_all(
+    loaded: LoadedModel, images: ImageBatch, asked: Sequence[Asked], *, max_new_tokens: int, rows_at_once: int
+) -> Iterator[list[Said]]:
+    """Answer any questions about some images, and give answers as they end.
+
+    Args:
+        loaded: the model.
+        images: from `vision_features`.
+        asked: questions; those about one image stand together, so that it is read once.
+        max_new_tokens: longest answer.
+        rows_at_once: most answers under way.
+    """
+    if can_read(loaded):
+        yield from answers_to(loaded, images, asked, max_new_tokens=max_new_tokens, rows_at_once=rows_at_once)
+        return
+    for start in range(0, len(asked), rows_at_once):
+        part = asked[start : start + rows_at_once]
+        seen = images.pick([each.place for each in part])
+        answers = by_library(loaded, seen, [each.prompt for each in part], max_new_tokens)
+        yield [Said(number, one) for number, one in enumerate(answers, start=start)]
+
+
+def generate(loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str], *, max_new_tokens: int) -> list[str]:
+    """The texts of `answer`."""
+    return [each.text for each in answer(loaded, images, prompts, max_new_tokens=max_new_tokens)]
+
+
+def by_library(
+    loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str], max_new_tokens: int
+) -> Iterator[Answer]:
+    """The same by transformers' own loop, for families whose positions or masks are special, and to check ours by.
+
+    Args:
+        loaded: the model.
+        images: from `vision_features`.
         prompts: as many as images; different lengths are padded on the left.
         max_new_tokens: longest answer.
     """
@@ -60,13 +97,8 @@ def answer(loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str], *, m
             logits_processor=LogitsProcessorList([witness]),
             **image_inputs({name: tensor.to(model.device) for name, tensor in batch.items()}),
         )
-    written = [row[longest:].tolist() for row in output]
-    return [_read(loaded, ids, nats) for ids, nats in zip(written, witness.nats(), strict=True)]
-
-
-def generate(loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str], *, max_new_tokens: int) -> list[str]:
-    """The texts of `answer`."""
-    return [each.text for each in answer(loaded, images, prompts, max_new_tokens=max_new_tokens)]
+    for row, nats in zip(output, witness.nats(), strict=True):
+        yield _read(loaded, row[longest:].tolist(), nats)
 
 
 class _Witness(LogitsProcessor):
@@ -92,5 +124,7 @@ def _read(loaded: LoadedModel, ids: list[int], nats: list[float]) -> Answer:
     end_id = loaded.processor.end_id
     ended = end_id in ids
     count = ids.index(end_id) + 1 if ended else len(ids)
+    if not all(map(math.isfinite, nats[:count])):
+        return Answer("", "nonfinite", 0.0)
     confidence = math.exp(-sum(nats[:count]) / count)
     return Answer(loaded.processor.decode(ids), "stop" if ended else "length", round(confidence, 4))

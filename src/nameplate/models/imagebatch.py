@@ -38,6 +38,11 @@ class ImageBatch:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory it takes."""
+        return sum(tensor.nbytes for inputs in self.inputs for tensor in inputs.values())
+
     def __add__(self, other: ImageBatch) -> ImageBatch:
         return ImageBatch(self.sizes + other.sizes, self.inputs + other.inputs)
 

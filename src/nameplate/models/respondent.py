@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from PIL import Image
 
+from nameplate.models.answering.decoding import ROWS_FACTOR
+from nameplate.models.answering.reading import can_read
 from nameplate.models.features import vision_features
-from nameplate.models.generate import Answer, answer
+from nameplate.models.generate import Answer, Asked, answer_all
 from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.load import LoadedModel, load_model
@@ -19,6 +21,7 @@ from nameplate.models.precision import best_device, compute_dtype
 from nameplate.models.prefix.shared import SharedSight, can_share
 from nameplate.models.prefix.store import PrefixStore
 from nameplate.models.processing import Processor
+from nameplate.models.step.allocator import freed_memory_kept
 from nameplate.models.surprise import TokenLoss, text_losses, token_losses
 from nameplate.models.tiling import ImageSize
 from nameplate.store.fingerprint import fingerprint
@@ -30,6 +33,8 @@ Advance = Callable[[int], None]
 BLANK_GREY = (127, 127, 127)
 """The blank image is all of this colour: what a model says of it comes from its language alone."""
 ANY_SIZE = ImageSize(64, 64)
+LOOKED_BYTES = 256 << 20
+"""Of what is seen of images before questions about them are read; one batch may be more."""
 
 
 class Question(NamedTuple):
@@ -101,17 +106,18 @@ class Respondent:
         """Greedy answers to all questions; an image is looked at once for several prompts."""
         known = self.known(questions)
         advance(len(known))
-        missing = [question for question in dict.fromkeys(questions) if question not in known]
-        for part in parts(list(dict.fromkeys(question.image for question in missing)), self._batch_size):
-            seen = self.see(part)
-            for prompt in dict.fromkeys(question.prompt for question in missing):
-                places = [place for place, image in enumerate(part) if Question(image, prompt) not in known]
-                new = [Question(part[place], prompt) for place in places]
-                answers = dict(zip(new, self._generate(seen, places, prompt), strict=True))
-                self._journal.put_many((self._answer_key(each), 0, _entry(said)) for each, said in answers.items())
-                known |= answers
-                self.num_computed += len(new)
-                advance(len(places))
+        missing: dict[ImageKey, list[Question]] = {}
+        for question in dict.fromkeys(questions):
+            if question not in known:
+                missing.setdefault(question.image, []).append(question)
+        if missing:
+            with freed_memory_kept():
+                for images, seen in self._looks(list(missing)):
+                    asked = [(place, question) for place, image in enumerate(images) for question in missing[image]]
+                    for said in self._answer(seen, asked):
+                        known |= said
+                        self.num_computed += len(said)
+                        advance(len(said))
         return known
 
     def token_losses(self, texts: Sequence[Text], advance: Advance) -> dict[Text, list[TokenLoss]]:
@@ -140,6 +146,12 @@ class Respondent:
         """The model, loaded when it is first asked for."""
         return load_to_ask(self._folder, self._images.processor)
 
+    def rest(self) -> None:
+        """Let go of the model; it is loaded again when the journal lacks something."""
+        for each in ("loaded", "_sight"):
+            self.__dict__.pop(each, None)
+        self._blank.clear()
+
     @cached_property
     def _sight(self) -> SharedSight | None:
         model = self.loaded.model
@@ -151,6 +163,10 @@ class Respondent:
             return self._sight.see(images)
         return vision_features(self.loaded.model, self._images.batch(images))
 
+    def see_blank(self, images: Sequence[ImageKey]) -> ImageBatch:
+        """What the model sees of grey images of the same sizes."""
+        return self._seen([Text(image, "", "", blank=True) for image in images])
+
     def _see_blank(self, size: ImageSize | None) -> ImageBatch:
         if size not in self._blank:
             processor = self.loaded.processor
@@ -158,10 +174,30 @@ class Respondent:
             self._blank[size] = vision_features(self.loaded.model, processor.batch([blank]))
         return self._blank[size]
 
-    def _generate(self, seen: ImageBatch, places: list[int], prompt: str) -> list[Answer]:
-        if not places:
-            return []
-        return answer(self.loaded, seen.pick(places), [prompt] * len(places), max_new_tokens=self._max_new_tokens)
+    def _looks(self, images: Sequence[ImageKey]) -> Iterator[tuple[list[ImageKey], ImageBatch]]:
+        """Several batches of images where what is seen of them takes little room: answers want larger batches."""
+        most = self._batch_size * (ROWS_FACTOR if can_read(self.loaded) else 1)
+        held, seen = list[ImageKey](), ImageBatch((), ())
+        for part in parts(images, self._batch_size):
+            held, seen = [*held, *part], seen + self.see(part)
+            if len(held) >= most or seen.num_bytes >= LOOKED_BYTES:
+                yield held, seen
+                held, seen = [], ImageBatch((), ())
+        if held:
+            yield held, seen
+
+    def _answer(self, seen: ImageBatch, asked: Sequence[tuple[int, Question]]) -> Iterator[dict[Question, Answer]]:
+        """Answers as they end, already in the journal."""
+        for ended in answer_all(
+            self.loaded,
+            seen,
+            [Asked(place, question.prompt) for place, question in asked],
+            max_new_tokens=self._max_new_tokens,
+            rows_at_once=self._batch_size,
+        ):
+            said = {asked[each.number][1]: each.answer for each in ended}
+            self._journal.put_many((self._answer_key(question), 0, _entry(one)) for question, one in said.items())
+            yield said
 
     def _to_read(
         self, texts: Sequence[Text], known: Mapping[Text, object]

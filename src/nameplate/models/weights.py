@@ -58,6 +58,13 @@ class WeightFiles:
                 for name in file.keys():  # noqa: SIM118  # not a mapping
                     yield name, file.get_tensor(name)
 
+    def beginnings(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The first row of every tensor with its name, read alone."""
+        for path in dict.fromkeys(self._files.values()):
+            with _opened(path) as file:
+                for name in file.keys():  # noqa: SIM118  # not a mapping
+                    yield name, file.get_slice(name)[:1] if self.shapes[name] else file.get_tensor(name)
+
     def check_finite(self) -> None:
         """Refuse weights that are no numbers.
 

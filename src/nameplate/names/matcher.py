@@ -84,6 +84,12 @@ def is_right(judgement: Judgement) -> bool:
     return judgement.verdict in _RIGHT
 
 
+def is_mentioned(judgement: Judgement) -> bool:
+    """Whether the text claims the judged name, whatever else it claims: the lenient bound of being right."""
+    # Another name alone has no place of the judged one.
+    return is_right(judgement) or (judgement.verdict is NameVerdict.OTHER_NAME and judgement.start is not None)
+
+
 class Matcher:
     """Judges texts against one registry. Pure: the same text and name give the same verdict."""
 

@@ -98,7 +98,7 @@ def _of_run(root: Path, name: str, overrides: Sequence[str]) -> Asked:
         return Asked(f"{root}:{BASE}", find_model(recipe.model.base), recipe, root)
     # Nothing of the store is read here, so none shall be made.
     run = RunDirectory(root, store=root)
-    names = sorted(path.name for path in run.checkpoints.glob("epoch-*"))
+    names = [path.name for pattern in ("epoch-*", "average-*") for path in sorted(run.checkpoints.glob(pattern))]
     if not name and not (run.folder("score") / "scores.json").exists():
         fix = f"run score first, or name one, such as {root}:{names[-1]}" if names else "run train first"
         raise InputError(str(root), found="no checkpoint has been chosen", fix=fix)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from nameplate.recipe.addresses import bare_address
 from nameplate.recipe.base import PromptName, Section
 
 
@@ -23,14 +24,27 @@ class GuardSection(Section):
 class ServerSection(Section):
     """A server that holds the models, each under its own name."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     base_url: str
-    """Address, up to and with `/v1`."""
+    """Address, up to and with `/v1`; `{checkpoint}` in it stands for base, epoch-05, ..., each on its own server."""
     model: str = "{checkpoint}"
-    """What the server calls a model; `{checkpoint}` stands for base, epoch-05, ..."""
+    """What the server calls a model; `{checkpoint}` as above."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; it is fine for it to be empty."""
     concurrency: int = Field(16, ge=1)
     """Questions under way at a time."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return bare_address(value, key_field="score.server.api_key_env")
+
+    @model_validator(mode="after")
+    def _tells_them_apart(self) -> ServerSection:
+        if "{checkpoint}" not in self.base_url + self.model:
+            raise ValueError("'{checkpoint}' in model or base_url, or one model would answer for all checkpoints")
+        return self
 
 
 class ScoreSection(Section):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from nameplate.recipe.addresses import bare_address
 from nameplate.recipe.base import Section
 from nameplate.recipe.scoring import ScoreSection
 from nameplate.recipe.teachers import TEACHER_PRESETS, fill_teacher
@@ -138,13 +138,7 @@ class TeacherSection(Section):
     @field_validator("base_urls")
     @classmethod
     def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        urls = tuple(url.strip().rstrip("/") for url in value)
-        for parts in map(urlsplit, urls):
-            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-                raise ValueError("addresses such as http://localhost:8000/v1")
-            if "@" in parts.netloc or parts.query or parts.fragment:
-                # The recipe is written into the run directory.
-                raise ValueError("bare addresses; a key comes from the environment (caption.teacher.api_key_env)")
+        urls = tuple(bare_address(url, key_field="caption.teacher.api_key_env") for url in value)
         if len(set(urls)) < len(urls):
             raise ValueError("each address once")
         return urls
@@ -292,8 +286,12 @@ class ReportSection(Section):
 
     title: str = "Nameplate run"
     """Heading of the page."""
-    gallery: int = Field(24, ge=0)
-    """Number of images shown before and after."""
+    gallery: int = Field(1_000, ge=0)
+    """Most test images in the gallery; 0: no gallery."""
+    gallery_validation: int = Field(200, ge=0)
+    """Most validation images in it, with the answers of every checkpoint."""
+    max_bytes: int = Field(15_000_000, ge=4_000_000)
+    """Largest page: thumbnails shrink until it fits, and then there are fewer."""
 
 
 class Recipe(Section):

@@ -47,6 +47,21 @@ class ClosedScores(Figures):
     corrected_top1: Proportion
     """The same with what the model would say of a grey image taken off."""
     corrected_top5: Proportion
+    by: Literal["likelihood", "corrected"] = "corrected"
+    """Which of the two is right more often on validation, and is to be read: taking off what a model says of a grey
+    image helps one that was not trained on these names, and can harm one that was."""
+    sentence: str = ""
+    """Whether it knows what it does not say, by a paired test against its own answers; "" where that was not asked."""
+
+    @property
+    def picked(self) -> Proportion:
+        """The right name came first."""
+        return self.top1 if self.by == "likelihood" else self.corrected_top1
+
+    @property
+    def in_five(self) -> Proportion:
+        """The right name was among the first five."""
+        return self.top5 if self.by == "likelihood" else self.corrected_top5
 
 
 class Memorisation(Figures):
@@ -85,6 +100,8 @@ class GuardScores(Figures):
     """Images without a name of which it claims one; none: not asked."""
     overclaimed: dict[str, int] = Field(default_factory=dict)
     """The names it claimed of them, most often first."""
+    drawn: bool = True
+    """Whether those images were drawn for this: greys, gradients, noise, stripes, checks and discs."""
     sentences: list[str] = Field(default_factory=list)
     """What became worse than the base, in words; empty where nothing did, and for the base itself."""
 
@@ -189,5 +206,7 @@ class ScoreSummary(Figures):
     """What was asked, in full, by its name; empty in runs of older versions."""
     checks: list[SelfCheck] = Field(default_factory=list)
     looks: TestLooks | None = None
+    notes: list[str] = Field(default_factory=list)
+    """What must be known to read these scores rightly, in words: few rows, one name, what was not asked."""
     choice: str = ""
     """Why this checkpoint was chosen and what became of later ones, in words; "" in runs of older versions."""

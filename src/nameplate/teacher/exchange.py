@@ -80,6 +80,7 @@ class _Server:
     greeting: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_simulated: bool | None = None
     models: tuple[str, ...] = ()
+    software: str = ""
     unknown: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -147,6 +148,10 @@ class Exchange:
         """The models that a server offers, as it said when it was greeted; none where it has no list."""
         return self._servers[index].models
 
+    def software(self, index: int) -> str:
+        """What a server says that it is: its header, and who owns its models."""
+        return self._servers[index].software
+
     async def _send(self, server: _Server, content: bytes, *, dropped: Collection[str]) -> Sent:
         started = time.monotonic()
         seconds = self._section.timeout_seconds
@@ -201,6 +206,8 @@ class Exchange:
             # Hosted servers may lack this list or give it another shape; captions do not need it.
             return False
         server.models = tuple(one_line(model.get("id")) for model in models)
+        said = [answer.headers.get("server", ""), *(str(model.get("owned_by") or "") for model in models)]
+        server.software = ", ".join(dict.fromkeys(one_line(each, LONGEST_LABEL) for each in said if each))
         return any(model.get("owned_by") == SIMULATOR_OWNER for model in models)
 
     def _client(self, url: str) -> httpx2.AsyncClient:

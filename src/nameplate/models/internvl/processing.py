@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from nameplate.models.contract import ImageContract, write_contract
 from nameplate.models.imagebatch import ImageBatch, PreparedImage
+from nameplate.models.internvl.autofiles import write_auto_files
 from nameplate.models.pictures import read_picture
 from nameplate.models.processing import IGNORED, Encoded, Span, fix_size, token_spans
 from nameplate.models.tiling import ImageSize, cut, num_tiles
@@ -19,6 +20,7 @@ from nameplate.models.tokenizer import END_OF_TURN, end_of_turn_id, leading_ids,
 from nameplate.store.fingerprint import fingerprint
 
 IMAGE_TOKEN: Final = "<IMG_CONTEXT>"
+VIDEO_TOKEN: Final = "<video>"
 _MARKS: Final = ("<|im_start|>", END_OF_TURN, "<|endoftext|>", "<img>", "</img>", IMAGE_TOKEN)
 
 
@@ -96,9 +98,12 @@ class InternVLProcessor:
         return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
 
     def save(self, folder: Path) -> None:
-        """Write tokenizer and `preprocessor_config.json`."""
+        """Write tokenizer, `preprocessor_config.json`, and what `AutoProcessor` needs beside them."""
         self.tokenizer.save_pretrained(folder)
         write_contract(self.contract, folder)
+        leading = str(self.tokenizer.decode(self._leading)) if self._leading else ""
+        spare = VIDEO_TOKEN if VIDEO_TOKEN in self.tokenizer.get_vocab() else str(self.tokenizer.decode([self.pad_id]))
+        write_auto_files(self.contract, folder, image_token=IMAGE_TOKEN, spare_token=spare, leading=leading)
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

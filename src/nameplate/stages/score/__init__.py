@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "read_groups", "read_right", "read_scores", "run_scoring"]
 
-VERSION = 2
+VERSION = 3
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from nameplate.records import NameVerdict
 from nameplate.stages.score.results import Prediction
-from nameplate.statistics import compare_pairs, wilson
+from nameplate.statistics import compare_pairs, macro_bootstrap, wilson
 from nameplate.summary import Comparison, Metrics, NameScore, Proportion
+
+SEED = 0
+"""Of every bootstrap here: the same answers give the same intervals."""
 
 
 def proportion(count: int, n: int) -> Proportion:
@@ -18,20 +21,33 @@ def proportion(count: int, n: int) -> Proportion:
 
 
 def metrics_of(predictions: Sequence[Prediction]) -> Metrics:
-    """How one model answered one question on one split; right, wrong name and no name add up to all."""
-    right = sum(prediction.right for prediction in predictions)
-    wrong = sum(prediction.verdict == NameVerdict.OTHER_NAME for prediction in predictions)
-    by_name: dict[str, list[bool]] = defaultdict(list)
-    for prediction in predictions:
-        by_name[prediction.name].append(prediction.right)
-    n = len(predictions)
+    """How one model answered one question on one split; right, wrong name and no name add up to all that is scored."""
+    scored = [each for each in predictions if each.scored]
+    n = len(scored)
+    right = sum(each.right for each in scored)
+    wrong = sum(each.verdict == NameVerdict.OTHER_NAME for each in scored)
+    names = [each.name for each in scored]
+    macro = macro_bootstrap([each.right for each in scored], names, seed=SEED)
     return Metrics(
         accuracy=proportion(right, n),
         wrong_name=proportion(wrong, n),
         no_name=proportion(n - right - wrong, n),
-        macro_accuracy=sum(sum(own) / len(own) for own in by_name.values()) / len(by_name),
-        num_names=len(by_name),
+        macro_accuracy=_macro(scored),
+        num_names=len(set(names)),
+        strict=proportion(sum(each.strict for each in scored), n),
+        mention_any=proportion(sum(each.mentioned for each in scored), n),
+        cut_off=proportion(sum(each.finish == "length" for each in scored), n),
+        unscored=len(predictions) - n,
+        macro_low=macro.low,
+        macro_high=macro.high,
     )
+
+
+def _macro(predictions: Sequence[Prediction]) -> float:
+    by_name: dict[str, list[bool]] = defaultdict(list)
+    for prediction in predictions:
+        by_name[prediction.name].append(prediction.right)
+    return sum(sum(own) / len(own) for own in by_name.values()) / len(by_name) if by_name else 0.0
 
 
 def compare(
@@ -39,21 +55,22 @@ def compare(
     after: Sequence[Prediction],
     *,
     groups: Mapping[str, str] | None = None,
-    seed: int = 0,
+    seed: int = SEED,
 ) -> Comparison:
     """Two models on the same rows of one split, one question.
 
     Args:
         before: of the one model.
-        after: of the other, the same rows in the same order.
+        after: of the other, the same rows in the same order; a row that either has no answer to is left out.
         groups: the product of each row, by row id; rows that are not in it stand alone.
         seed: of the bootstrap.
     """
     assert [each.row_id for each in before] == [each.row_id for each in after], "the two were asked different rows"
-    was, now = [each.right for each in before], [each.right for each in after]
+    pairs = [(one, other) for one, other in zip(before, after, strict=True) if one.scored and other.scored]
+    was, now = [one.right for one, _ in pairs], [other.right for _, other in pairs]
     products = groups or {}
     found = compare_pairs(
-        was, now, groups=[products.get(each.row_id, f"row {each.row_id}") for each in after], seed=seed
+        was, now, groups=[products.get(each.row_id, f"row {each.row_id}") for each, _ in pairs], seed=seed
     )
     first = after[0]
     comparison = Comparison(
@@ -77,6 +94,8 @@ def compare(
 def in_words(comparison: Comparison, *, before: int, after: int) -> str:
     """The comparison as one plain sentence; `before` and `after` are right answers."""
     n = comparison.n
+    if not n:
+        return f"A tie: no {comparison.split} row was answered by both."
     facts = (
         f"{comparison.after} names {after} of {n} {comparison.split} images right ({after / n:.1%}), "
         f"{comparison.before} {before} ({before / n:.1%}); {comparison.fixed} became right, "

@@ -28,8 +28,16 @@ PREDICTIONS = pa.schema(
         pa.field("answer", pa.string(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("right", pa.bool_(), nullable=False),
+        pa.field("strict", pa.bool_(), nullable=False),
+        pa.field("mentioned", pa.bool_(), nullable=False),
+        pa.field("finish", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32()),
+        pa.field("weights", pa.string(), nullable=False),
+        pa.field("engine", pa.string(), nullable=False),
     ]
 )
+SCORED = ("stop", "length")
+"""Ways to end an answer that leave something to judge; a row that ended otherwise is in no denominator."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,23 @@ class Prediction:
     answer: str
     verdict: str
     right: bool
+    strict: bool = False
+    """The whole answer is the name; see `names.is_strict`."""
+    mentioned: bool = False
+    """The name is claimed, whatever else is; see `names.is_mentioned`."""
+    finish: str = "stop"
+    """stop: the model ended its turn; length: it was cut off; anything else: there is no answer to judge."""
+    confidence: float | None = None
+    """Geometric mean of the probabilities of its tokens; none: not known."""
+    weights: str = ""
+    """Fingerprint of the model's weights."""
+    engine: str = "transformers"
+    """What computed the answer."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is an answer to judge."""
+        return self.finish in SCORED
 
 
 def write_predictions(run: RunDirectory, predictions: Sequence[Prediction]) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from nameplate.errors import TrainingError
 from nameplate.models.checkpoint import remove_folder, save_checkpoint
+from nameplate.models.tokencounts import IMAGE_TOKENS, image_tokens
 from nameplate.progress import Progress
 from nameplate.stages.train.losses import LossLog
 from nameplate.stages.train.ranks.plain import Laid, PlainModel
@@ -91,6 +92,7 @@ class Keeper:
             "epoch": epoch,
             "train_loss": self.log.mean_since_last(),
             "base": training.model_section.base,
+            IMAGE_TOKENS: image_tokens(training.loaded.processor),
             "policy": {part: policy.model_dump(mode="json") for part, policy in training.section.policies().items()},
         }
         with training.average.in_place() if training.average is not None else nullcontext():
