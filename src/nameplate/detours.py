@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nameplate.stages.audit import AuditChoices, AuditSummary
     from nameplate.stages.caption.estimate import CaptionEstimate
     from nameplate.stages.fetch import AskedAgain, LinkCheck
+    from nameplate.stages.leaks import LeakChoices, LeakSummary
     from nameplate.stages.probe import ProbeChoices, ProbeSummary
 
 
@@ -86,10 +87,30 @@ def probe(pipeline: Pipeline, choices: ProbeChoices) -> ProbeSummary:
     check_choices(pipeline.recipe, until="clean")
     run = pipeline.run_directory
     with run.locked():
-        split = pipeline.fingerprints(until="split")["split"]
-        if not run.manifest.is_done("split", split):
-            found = "a split of another table or recipe" if "split" in run.manifest.stages else "no split"
-            fix = "run nameplate split with the same recipe and options first"
-            raise InputError(str(run.folder("split")), found=found, fix=fix)
+        split = _split_there(pipeline)
         registry, progress = pipeline.registry(), pipeline.progress
         return run_probe(pipeline.recipe, choices, run=run, split=split, registry=registry, progress=progress)
+
+
+def leaks(pipeline: Pipeline, choices: LeakChoices) -> LeakSummary:
+    """Say what validation and test share with training, of a split that is there already, and what that is worth."""
+    from nameplate.stages.leaks import run_leaks
+
+    run = pipeline.run_directory
+    with run.locked():
+        return run_leaks(choices, run=run, split=_split_there(pipeline), progress=pipeline.progress)
+
+
+def _split_there(pipeline: Pipeline) -> str:
+    """The fingerprint of the recipe's split, which is in the run directory.
+
+    Raises:
+        InputError: there is none, or another one.
+    """
+    run = pipeline.run_directory
+    split = pipeline.fingerprints(until="split")["split"]
+    if not run.manifest.is_done("split", split):
+        found = "a split of another table or recipe" if "split" in run.manifest.stages else "no split"
+        fix = "run nameplate split with the same recipe and options first"
+        raise InputError(str(run.folder("split")), found=found, fix=fix)
+    return split

@@ -14,6 +14,7 @@ import pytest
 
 from nameplate.errors import RunDirectoryError
 from nameplate.records import SCHEMAS, rejected_schema
+from nameplate.store.database import open_database
 from nameplate.store.files import replacing, write_text
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.images import ImageStore
@@ -155,3 +156,9 @@ def test_the_peak_of_memory_is_that_of_the_work_since_it_was_forgotten() -> None
         "assert peak_bytes() < high - 100_000_000, (high, peak_bytes())\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_long_query_writes_nothing_to_standard_output() -> None:
+    """DuckDB's own default draws a bar there after two seconds, which no program can read as JSON."""
+    with open_database() as database:
+        assert database.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]

@@ -92,9 +92,24 @@ class RunDirectory:
         return self.root / "probe" / "probe.json"
 
     @property
+    def leaks_path(self) -> Path:
+        """What the last leak audit found."""
+        return self.root / "leaks" / "leaks.json"
+
+    @property
     def looks(self) -> Path:
         """What models make of images, as vectors."""
         return self.store / "looks"
+
+    @property
+    def test_looks(self) -> Path:
+        """Which models were judged on which test set, one file each."""
+        return self.store / "test-looks"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Images as pages show them, by content and size."""
+        return self.store / "thumbnails"
 
     def folder(self, stage: StageName) -> Path:
         """A stage's own folder."""
