@@ -11,17 +11,33 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
-from nameplate.names import Matcher, Registry, build_registry, is_right
-from nameplate.records import SCHEMAS, rejected_schema
+from nameplate.names import Matcher, Registry, build_registry, is_mentioned, is_right, is_strict
+from nameplate.records import COMPONENTS, SCHEMAS, rejected_schema
+from nameplate.stages.probe import ProbeSummary
 from nameplate.stages.score.results import PREDICTIONS
+from nameplate.stages.train.results import write_training
 from nameplate.statistics import wilson
-from nameplate.store.files import write_json
+from nameplate.store.files import write_json, write_text
+from nameplate.store.manifest import StageRecord
 from nameplate.store.rundir import RunDirectory
-from nameplate.summary import CheckpointScores, Comparison, Metrics, Proportion, ScoreSummary
+from nameplate.summary import (
+    CheckpointScores,
+    Comparison,
+    ComponentRow,
+    Metrics,
+    Proportion,
+    ScoreSummary,
+    TrainSummary,
+)
 
 NAMES = ("Acme", "Zeta", "Nike", "Puma")
 REGISTRY = build_registry(dict.fromkeys(NAMES, 10))
 QUESTION = "Which brand is this product?"
+
+OLD_COLUMNS = (
+    "checkpoint", "epoch", "split", "row_id", "image_sha256", "name", "prompt", "answer", "verdict", "right",
+)  # fmt: skip
+"""Of predictions, before answers said how they ended."""
 
 Answers = Mapping[str, Sequence[str]]
 """By checkpoint, the answer to each row."""
@@ -53,6 +69,8 @@ def scored_run(
     headline: str = "name",
     question: str = QUESTION,
     selected: str = "epoch-05",
+    engine: str | None = "transformers",
+    finish: str = "stop",
 ) -> Path:
     """A run whose checkpoints gave these answers on one split.
 
@@ -68,6 +86,8 @@ def scored_run(
         headline: the question that decides.
         question: its wording.
         selected: the chosen checkpoint.
+        engine: what answered; none: a run of a version that did not say.
+        finish: how the first row's answers ended.
     """
     run = RunDirectory(root)
     ids = row_ids or [f"{place:04d}" for place in range(len(names))]
@@ -89,7 +109,10 @@ def scored_run(
         for prediction in _predictions(checkpoint, epoch, texts, rows, Matcher(registry), split, headline)
     ]
     (root / "score").mkdir()
-    pq.write_table(pa.Table.from_pylist(predictions, schema=PREDICTIONS), root / "score" / "predictions.parquet")
+    schema = PREDICTIONS if engine is not None else pa.schema([PREDICTIONS.field(name) for name in OLD_COLUMNS])
+    for place, prediction in enumerate(predictions):
+        prediction |= {"engine": engine, "finish": finish if place % len(rows) == 0 else "stop"}
+    pq.write_table(pa.Table.from_pylist(predictions, schema=schema), root / "score" / "predictions.parquet")
     scores = _scores(answers, predictions, split=split, headline=headline, question=question, selected=selected)
     scores = scores.model_copy(update={"matcher": Matcher(registry).fingerprint})
     (root / "score" / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
@@ -117,6 +140,8 @@ def _predictions(
             "checkpoint": checkpoint, "epoch": epoch, "split": split, "row_id": row["row_id"],
             "image_sha256": row["image_sha256"], "name": row["name"], "prompt": prompt, "answer": text,
             "verdict": judgement.verdict.value, "right": is_right(judgement),
+            "strict": is_strict(text, row["name"], matcher), "mentioned": is_mentioned(judgement),
+            "weights": checkpoint,
         }
         for text, row, judgement in zip(texts, rows, judged, strict=True)
     ]  # fmt: skip
@@ -168,3 +193,43 @@ def _scores(
         names=[],
         questions={headline: question},
     )
+
+
+def trained(
+    root: Path,
+    *components: str,
+    split: str = "one",
+    base: str = "starter",
+    settings: Mapping[str, object] | None = None,
+) -> Path:
+    """A scored run that also says which components learned, from which base, on which split."""
+    parts = [
+        ComponentRow(
+            component=component,
+            parameters=1000,
+            trainable=1000 * (component in components),
+            mode="full" if component in components else "frozen",
+            lr=1e-4 if component in components else None,
+            layers=2,
+        )
+        for component in COMPONENTS
+    ]
+    training = TrainSummary(
+        components=parts, steps=10, epochs=2, examples=100, losses=[], seconds=75.0, supervised_tokens=900
+    )
+    run = RunDirectory(root)
+    write_training(run, training)
+    run.manifest.put("split", StageRecord(fingerprint=split, status="done"))
+    run.manifest.put("train", StageRecord(fingerprint="t", status="done", peak_memory_bytes=3_000_000_000))
+    tree: dict[str, dict[str, object]] = {"model": {"base": base}, "score": {"max_new_tokens": 96}}
+    for field, value in (settings or {}).items():
+        section, _, name = field.partition(".")
+        tree[section][name] = value
+    (root / "recipe.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return root
+
+
+def probed(root: Path, found: ProbeSummary) -> Path:
+    """A run that was probed, with this result."""
+    write_text(RunDirectory(root).probe_path, found.model_dump_json())
+    return root

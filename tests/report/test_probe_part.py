@@ -5,71 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_run import HOSTILE, FinishedRun, build_run
-from tests.stages.probe_figures import evidence
+from report_run import FinishedRun, build_run
+from tests.stages.probe_figures import HOSTILE, summary_of
 
-from nameplate.models.probing.view import View
 from nameplate.report.probe import build_probe
-from nameplate.stages.probe.advice import conclude
-from nameplate.stages.probe.counting import proportion
-from nameplate.stages.probe.results import (
-    Advice,
-    Baseline,
-    BaselineFigures,
-    Level,
-    Macro,
-    NameFigures,
-    ProbeSummary,
-    ReadingFigures,
-    RowCounts,
-    Scored,
-    Slice,
-)
+from nameplate.stages.probe.results import Advice, ProbeSummary
 from nameplate.store.files import write_text
 from nameplate.store.manifest import StageRecord
-
-
-def summary_of(says: float, *, eye: float = 0.9, projector: float = 0.9, split: str = "one") -> ProbeSummary:
-    given = evidence(eye, projector, projector, says)
-    advice, findings, sentence, recipe = conclude(given)
-
-    def scored(share: float) -> Scored:
-        return Scored(
-            top1=proportion(round(share * 400), 400),
-            top5=proportion(round(share * 400), 400),
-            macro=Macro(value=share, low=max(0.0, share - 0.03), high=min(1.0, share + 0.03)),
-        )
-
-    readings = [
-        ReadingFigures(view=view, reader=reader, setting=setting, folds=proportion(80, 100), scored=scored(eye))
-        for view in View
-        for reader, setting in (("nearest", 10.0), ("linear", 0.001))
-    ]
-    return ProbeSummary(
-        nameplate="0",
-        base="starter",
-        weights="w",
-        split=split,
-        read="validation",
-        prompt="Which brand is this product?",
-        counts=RowCounts(
-            train=1400, train_total=1500, tried=400, tried_total=402, groups=180, images=1800, left_out=[HOSTILE]
-        ),
-        readings=readings,
-        ceiling=readings[1],
-        levels={Level.EYE: readings[1]},
-        baselines=[
-            BaselineFigures(baseline=which, answer=HOSTILE if which is Baseline.BLANK else None, scored=scored(says))
-            for which in Baseline
-        ],
-        evidence=given,
-        slices=[Slice(kind="training images of the name", label="30 to 99", names=12, rows=400, levels=given.levels)],
-        by_name=[NameFigures(name="Acme", train=40, rows=20, levels={Level.EYE: 18})],
-        advice=advice,
-        sentence=sentence,
-        findings=findings,
-        recipe=recipe,
-    )
 
 
 @pytest.fixture

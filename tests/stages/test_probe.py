@@ -26,6 +26,7 @@ from nameplate.stages.probe import ProbeChoices, ProbeSummary, read_probe, run_p
 from nameplate.stages.probe import ocr as ocr_module
 from nameplate.stages.probe.results import Advice, Baseline, GapName, Level, Reason
 from nameplate.stages.probe.sample import ProbedRow, draw_sample, folds_of
+from nameplate.stages.probe.texts import is_text, read_texts
 from nameplate.store.rundir import RunDirectory
 
 from .audit_shop import recipe_tree, truthful, write_shop
@@ -239,8 +240,10 @@ def test_words_in_images_are_read_once_and_split_the_rows(
 ) -> None:
     """The reader is a stand-in: it finds the name in every other image."""
     rows = run.tables("split").read_kept().to_pylist()
+    held_out = [row for row in rows if row["split"] != "train"]
     validation = [row for row in rows if row["split"] == "validation"]
     words = {row["image_sha256"]: row["name"] if place % 2 else "" for place, row in enumerate(validation)}
+    words |= {row["image_sha256"]: "SALE" for row in held_out if row["split"] == "test"}
     asked: list[str] = []
 
     class Words:
@@ -261,7 +264,20 @@ def test_words_in_images_are_read_once_and_split_the_rows(
     assert {label: part.rows for label, part in slices.items()} == {"words can be read": 30, "no words": 30}
     count = len(asked)
     probe(run, base, ProbeChoices(ocr=True))
-    assert len(asked) == count == len({row["image_sha256"] for row in validation})
+    assert len(asked) == count == len({row["image_sha256"] for row in held_out})
+    # The page parts its figures by this; it is there for test, too, of which the probe reads nothing else.
+    visible = read_texts(run)
+    assert visible == {row["row_id"]: bool(words[row["image_sha256"]]) for row in held_out}
+    assert (found.read, found.counts.tried) == ("validation", ROWS)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [("", False), ("O", False), ("\u25cf", False), ("O o", False), ("__", False), ("by Acme", True), ("50", True),
+     ("\u65b0\u54c1", True)],
+)  # fmt: skip
+def test_a_circle_that_is_read_as_a_letter_is_no_text(words: str, text: bool) -> None:
+    assert is_text(words) is text
 
 
 def test_without_the_program_that_reads_words_nothing_is_begun(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from nameplate.compare import ComparisonSummary, RowChange
 
+SPOKEN = 3
+"""Comparisons whose rows the terminal lists; more than that fill it."""
 LISTED = 8
 """Changed rows that the terminal lists of each kind; --json and the page have all."""
 CLIPPED = 60
@@ -28,6 +30,7 @@ def compare_command(
     prompt: str | None,
     shared_rows: bool,
     judge_again: bool,
+    registry: Path | None,
     page: Path | None,
     as_json: bool,
 ) -> None:
@@ -38,7 +41,14 @@ def compare_command(
         if page is not None:
             check_page(page)
         compared = find_compared(models)
-        aligned = bring_together(compared, split=split, prompt=prompt, shared_rows=shared_rows, judge_again=judge_again)
+        aligned = bring_together(
+            compared,
+            split=split,
+            prompt=prompt,
+            shared_rows=shared_rows,
+            judge_again=judge_again,
+            registry=registry,
+        )
         found = compare_models(compared, aligned)
         if page is not None:
             write_comparison_page(found, models=compared, aligned=aligned, path=page)
@@ -55,10 +65,15 @@ def _print(found: ComparisonSummary) -> None:
     from rich.text import Text
 
     console = Console()
+    if found.probe is not None:
+        console.print(Text(f"Probe: {found.probe.sentence}"))
+        console.print(Text(found.probe.test.sentence, style="bold"))
     console.print(_table(found))
     for each in found.differences:
         console.print(Text(each.sentence))
-    for each in found.differences:
+    if found.leader:
+        console.print(Text(found.leader, style="bold"))
+    for each in found.differences if len(found.differences) <= SPOKEN else ():
         for word, rows in (("fixed", each.fixed), ("regressed", each.regressed)):
             if rows:
                 console.print(Text(f"{each.after}, {word}: {len(rows)}"))
@@ -75,27 +90,26 @@ def _table(found: ComparisonSummary) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from nameplate.statistics import p_text, points_text
+    from nameplate.statistics import p_text
 
     title = f"{found.rows:,} {found.split} images, asked '{found.prompt}'; 95 % intervals"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     # A model's label is a path or a name that must stay whole; figures may break at their intervals.
-    table.add_column("model", overflow="fold", min_width=min(30, max(len(each.label) for each in found.models)))
-    for heading in ("right", "fixed, lost", "points", "p", "verdict"):
+    table.add_column("model", overflow="fold", min_width=min(20, max(len(each.label) for each in found.models)))
+    for heading in ("verdict", "right", "fixed, lost", "points", "p"):
         table.add_column(heading)
     for place, model in enumerate(found.models):
-        share = model.accuracy
+        each = found.differences[place - 1] if place else None
         cells = [
             model.label,
-            f"{share.value:.1%} ({100 * share.low:.1f} to {100 * share.high:.1f})",
+            each.outcome if each is not None else "",
+            f"{model.accuracy.value:.1%} ({100 * model.accuracy.low:.1f}-{100 * model.accuracy.high:.1f})",
         ]
-        if place:
-            each = found.differences[place - 1]
+        if each is not None:
             cells += [
                 f"{len(each.fixed)}, {len(each.regressed)}",
-                f"{100 * each.difference:+.1f} ({points_text(each.low, each.high)})",
+                f"{100 * each.difference:+.1f}",
                 p_text(each.p_holm).removeprefix("p ").removeprefix("= "),
-                each.outcome,
             ]
         table.add_row(*(Text(cell) for cell in cells))
     return table

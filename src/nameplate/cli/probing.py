@@ -111,10 +111,11 @@ def _slices(found: ProbeSummary) -> Table:
 
 def _notes(found: ProbeSummary) -> Iterator[str]:
     counts = found.counts
+    untouched = "of test only the words in images were read" if _ocr(found) else "test was not touched"
     yield (
         f"fitted to {counts.train:,} of {counts.train_total:,} training rows; read: {counts.tried:,} of "
         f"{counts.tried_total:,} rows of {found.read}, {counts.groups:,} products"
-        + ("" if found.read == "test" else "; test was not touched")
+        + ("" if found.read == "test" else f"; {untouched}")
     )
     if counts.left_out:
         yield f"left out, with under two training images: {', '.join(counts.left_out[:10])}" + (
@@ -124,6 +125,10 @@ def _notes(found: ProbeSummary) -> Iterator[str]:
     yield (
         f"ceiling: {_share(top.scored.top1)} by {VIEWS[top.view]}, {_reader(top)}; a lower bound of what can be seen"
     )
+
+
+def _ocr(found: ProbeSummary) -> bool:
+    return any(each.baseline == "text_in_image" for each in found.baselines)
 
 
 def _reader(reading: ReadingFigures) -> str:

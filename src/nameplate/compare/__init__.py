@@ -3,7 +3,7 @@
 from nameplate.compare.aligning import Aligned, bring_together
 from nameplate.compare.compare import compare_models
 from nameplate.compare.page import check_page, write_comparison_page
-from nameplate.compare.results import ComparedModel, ComparisonSummary, Difference, RowChange
+from nameplate.compare.results import ComparedModel, ComparisonSummary, Difference, Pair, RowChange
 from nameplate.compare.subjects import Compared, find_compared
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ComparedModel",
     "ComparisonSummary",
     "Difference",
+    "Pair",
     "RowChange",
     "bring_together",
     "check_page",

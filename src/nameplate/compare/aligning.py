@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from nameplate.compare.subjects import Compared
 from nameplate.errors import InputError
-from nameplate.names import Matcher, is_right
+from nameplate.names import Registry
 from nameplate.records import SplitName
+from nameplate.stages.score.rejudging import Judge, check_inside, read_registry
+from nameplate.stages.score.results import SCORED
 
 Row = dict[str, Any]
 Key = tuple[str, str]
@@ -29,6 +32,10 @@ class Aligned:
     """Of each model its rows, in the order of `keys`."""
     rows_of: dict[str, int]
     """How many rows each model answered, by label."""
+    unscored: int = 0
+    """Shared rows that are left out, since one of the models gave no answer there."""
+    registry: Registry | None = None
+    """By which all answers were judged anew; none: as the runs judged them."""
 
     def right(self, model: int) -> list[bool]:
         """Whether one model was right, by row."""
@@ -47,6 +54,7 @@ def bring_together(
     prompt: str | None = None,
     shared_rows: bool = False,
     judge_again: bool = False,
+    registry: Path | None = None,
 ) -> Aligned:
     """All models' answers to one question, on the rows that all of them have, judged alike.
 
@@ -56,13 +64,20 @@ def bring_together(
         prompt: name of the question; none: the headline of the runs.
         shared_rows: whether to go on with the rows in common when the models were asked about different ones.
         judge_again: whether to judge all answers by the first run's registry.
+        registry: names to judge all answers by instead, see `read_registry`.
 
     Raises:
         InputError: what was asked, on which rows, or by which names it was judged cannot be compared.
     """
     chosen = choose_prompt(models, prompt)
     aligned = align(models, split=split, prompt=chosen, shared_rows=shared_rows)
-    return judge_alike(models, aligned, anew=judge_again)
+    if not judge_again and registry is None:
+        check_judged_alike(models)
+        return aligned
+    own = models[0].registry
+    if own is None:
+        raise InputError(str(models[0].root / "ingest" / "registry.json"), found="is gone, so nothing can be judged")
+    return judge(aligned, read_registry(registry, own=own) if registry is not None else own)
 
 
 def choose_prompt(models: Sequence[Compared], prompt: str | None) -> str:
@@ -113,44 +128,59 @@ def align(models: Sequence[Compared], *, split: SplitName, prompt: str, shared_r
             expected="the same rows",
             fix="give --shared-rows to compare on those alone (the numbers of the runs' own pages are not comparable)",
         )
-    aligned = Aligned(split, prompt, keys, [[table[key] for key in keys] for table in tables], rows_of)
+    answered = [key for key in keys if all(_is_scored(table[key]) for table in tables)]
+    if not answered:
+        raise InputError("compare", found=f"no {split} row got an answer from every model", fix="score the runs again")
+    rows = [[table[key] for key in answered] for table in tables]
+    aligned = Aligned(split, prompt, answered, rows, rows_of, unscored=len(keys) - len(answered))
     _check_names(models, aligned)
     return aligned
 
 
-def judge_alike(models: Sequence[Compared], aligned: Aligned, *, anew: bool) -> Aligned:
-    """Make sure that one registry judged all answers, or judge them all by the first model's.
+def _is_scored(row: Row) -> bool:
+    """Whether there is an answer to judge; older versions kept no row without one."""
+    return row.get("finish", SCORED[0]) in SCORED
+
+
+def check_judged_alike(models: Sequence[Compared]) -> None:
+    """Make sure that one registry judged all answers.
 
     Raises:
-        InputError: the registries differ and nobody asked to judge anew, or the first run's is gone.
+        InputError: the registries differ.
     """
-    if not anew:
-        fingerprints = {each.scores.matcher for each in models} - {""}
-        registries = {each.registry.fingerprint for each in models if each.registry is not None}
-        if len(fingerprints) > 1 or len(registries) > 1:
-            raise InputError(
-                "compare",
-                found="the runs' answers were judged by different names or rules",
-                fix="give --judge-again to judge all of them by the first run's registry",
-            )
-        return aligned
-    registry = models[0].registry
-    if registry is None:
-        raise InputError(str(models[0].root / "ingest" / "registry.json"), found="is gone, so nothing can be judged")
-    matcher = Matcher(registry)
-    judged = [[row | _judged(matcher, row) for row in rows] for rows in aligned.rows]
-    return replace(aligned, rows=judged)
+    fingerprints = {each.scores.matcher for each in models} - {""}
+    registries = {each.registry.fingerprint for each in models if each.registry is not None}
+    if len(fingerprints) > 1 or len(registries) > 1:
+        raise InputError(
+            "compare",
+            found="the runs' answers were judged by different names or rules",
+            fix="give --judge-again to judge all of them by the first run's registry, or --registry for another",
+        )
 
 
-def _judged(matcher: Matcher, row: Row) -> Row:
-    judgement = matcher.judge(row["answer"], row["name"])
-    return {"verdict": judgement.verdict.value, "right": is_right(judgement)}
+def judge(aligned: Aligned, registry: Registry) -> Aligned:
+    """All answers judged by one registry, which may also show a true name otherwise.
+
+    Raises:
+        InputError: it lacks the name of a row.
+    """
+    fix = "add them to the registry, or compare by another"
+    check_inside(aligned.names, registry, where="compare", fix=fix)
+    by = Judge(registry)
+    rows = [[row | by.judge(row["answer"], row["name"])._asdict() for row in own] for own in aligned.rows]
+    return replace(aligned, rows=rows, registry=registry)
 
 
 def _table(model: Compared, *, split: SplitName, prompt: str) -> dict[Key, Row]:
     rows = model.predictions(split=split, prompt=prompt)
     if not rows:
-        metrics = model.scores.checkpoints[0].metrics
+        metrics = model.own.metrics
+        if split not in metrics and any(split in each.metrics for each in model.scores.checkpoints):
+            raise InputError(
+                model.label,
+                found=f"{model.checkpoint} was not asked about the {split} split",
+                fix="--split validation compares there; with score.test: all, scoring asks every checkpoint",
+            )
         asked = "; ".join(f"{name}: {', '.join(prompts)}" for name, prompts in metrics.items())
         raise InputError(
             model.label,

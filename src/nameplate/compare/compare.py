@@ -1,17 +1,19 @@
-"""Several models on the same rows: each against the first."""
+"""Several models on the same rows: each against the first, each against each, and all beside what a probe advised."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import combinations
 
 from nameplate.compare.aligning import Aligned
-from nameplate.compare.results import ComparedModel, ComparisonSummary, Difference, RowChange
+from nameplate.compare.notes import notes_on
+from nameplate.compare.probed import find_probe
+from nameplate.compare.results import ComparedModel, ComparisonSummary, Difference, Pair, RowChange
 from nameplate.compare.subjects import Compared
 from nameplate.statistics import (
     PairedComparison,
     compare_pairs,
-    fewest_changed,
     holm,
     in_words,
     macro_bootstrap,
@@ -20,12 +22,9 @@ from nameplate.statistics import (
 )
 from nameplate.summary import Proportion
 
-SMALL_TEST = 100
-"""Below so many rows the page says that little can be shown."""
-
 
 def compare_models(models: Sequence[Compared], aligned: Aligned, *, seed: int = 0) -> ComparisonSummary:
-    """Compare each model with the first.
+    """Compare each model with the first, and each with each.
 
     Args:
         models: two or more; the first is what the others are compared with.
@@ -33,11 +32,14 @@ def compare_models(models: Sequence[Compared], aligned: Aligned, *, seed: int = 
         seed: of the resampling.
     """
     groups = _products(models[0], aligned)
-    compared = [
-        compare_pairs(aligned.right(0), aligned.right(place), groups=groups, seed=seed)
-        for place in range(1, len(models))
-    ]
+    every = {
+        (one, other): compare_pairs(aligned.right(one), aligned.right(other), groups=groups, seed=seed)
+        for one, other in combinations(range(len(models)), 2)
+    }
+    compared = [every[0, place] for place in range(1, len(models))]
     adjusted = holm([each.p_value for each in compared])
+    shown = [_model(each, aligned, place, seed=seed) for place, each in enumerate(models)]
+    pairs = _pairs(models, every) if len(models) > 2 else []
     return ComparisonSummary(
         split=aligned.split,
         prompt=aligned.prompt,
@@ -46,12 +48,15 @@ def compare_models(models: Sequence[Compared], aligned: Aligned, *, seed: int = 
         products=compared[0].num_groups,
         names=len(set(aligned.names)),
         rows_of=aligned.rows_of,
-        models=[_model(each, aligned, place, seed=seed) for place, each in enumerate(models)],
+        models=shown,
         differences=[
             _difference(models, aligned, place, found, p_holm, seed=seed)
             for place, (found, p_holm) in enumerate(zip(compared, adjusted, strict=True), start=1)
         ],
-        notes=list(_notes(models, aligned, compared)),
+        pairs=pairs,
+        leader=leader(shown, pairs) if pairs else "",
+        probe=find_probe(models, aligned, groups=groups),
+        notes=list(notes_on(models, aligned, products=compared[0].num_groups)),
     )
 
 
@@ -73,7 +78,39 @@ def _model(model: Compared, aligned: Aligned, place: int, *, seed: int) -> Compa
         macro=_macro(right, aligned.names),
         macro_low=macro.low,
         macro_high=macro.high,
+        learned=model.learned,
     )
+
+
+def _pairs(models: Sequence[Compared], every: dict[tuple[int, int], PairedComparison]) -> list[Pair]:
+    adjusted = holm([each.p_value for each in every.values()])
+    return [
+        Pair(
+            before=models[one].label,
+            after=models[other].label,
+            fixed=found.fixed,
+            regressed=found.regressed,
+            difference=found.difference,
+            p_value=found.p_value,
+            p_holm=p_holm,
+            outcome=found.outcome(p_holm),
+        )
+        for ((one, other), found), p_holm in zip(every.items(), adjusted, strict=True)
+    ]
+
+
+def leader(models: Sequence[ComparedModel], pairs: Sequence[Pair]) -> str:
+    """Which model is right most often, and over which of the others that is more than chance."""
+    best = max(models, key=lambda model: model.accuracy.count)
+    own = [pair for pair in pairs if best.label in (pair.before, pair.after)]
+    tied = [pair.after if pair.before == best.label else pair.before for pair in own if pair.outcome == "tie"]
+    said = f"{best.label} is right most often ({best.accuracy.value:.1%})"
+    test = f"exact paired tests, Holm over all {len(pairs)} pairs"
+    if not tied:
+        return f"{said}, more often than each of the others by more than chance ({test})."
+    if len(tied) == len(own):
+        return f"{said}, but its lead over each of the others can be chance ({test})."
+    return f"{said}; its lead over {' and '.join(tied)} can be chance, that over the others is more ({test})."
 
 
 def _difference(
@@ -136,33 +173,3 @@ def _macro(right: Sequence[bool], names: Sequence[str]) -> float:
     for is_right, name in zip(right, names, strict=True):
         own[name].append(is_right)
     return sum(sum(each) / len(each) for each in own.values()) / len(own)
-
-
-def _notes(models: Sequence[Compared], aligned: Aligned, compared: Sequence[PairedComparison]) -> Iterator[str]:
-    rows, names, split = len(aligned.keys), set(aligned.names), aligned.split
-    own = ", ".join(f"{label} {count:,}" for label, count in aligned.rows_of.items() if count != rows)
-    if own:
-        yield (
-            f"The models were asked about different {split} rows ({own}). Only the {rows:,} that all of them share are "
-            "counted here, so the numbers differ from those of the runs' own pages."
-        )
-    if len(names) == 1:
-        yield f"Every row has the name {names.pop()}: accuracy is trivial here, since always saying it is 100 % right."
-    if rows < fewest_changed():
-        yield f"{rows} rows can show nothing: exact McNemar needs at least {fewest_changed()} that change."
-    elif rows < SMALL_TEST:
-        yield f"The test is small: {rows} rows. `nameplate power --images {rows}` says what they can show."
-    for model, answers in zip(models[1:], aligned.rows[1:], strict=True):
-        if all(one["answer"] == other["answer"] for one, other in zip(aligned.rows[0], answers, strict=True)):
-            yield f"{models[0].label} and {model.label} give the same answer to every row: is it the same model?"
-    settings = {each.label: each.settings.get("max_new_tokens") for each in models}
-    if len(set(settings.values())) > 1:
-        yield f"Answers were cut at different lengths (score.max_new_tokens: {settings})."
-    if compared[0].num_groups < rows:
-        yield (
-            f"The {rows:,} images show {compared[0].num_groups:,} products. Images of one product count together, in "
-            "the intervals and in the test."
-        )
-    if split == "validation":
-        yield "Checkpoints were chosen on validation, so the chosen ones look better here than they are."
-    yield "The intervals count the chance of drawing these images, not that of training again with another seed."

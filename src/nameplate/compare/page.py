@@ -4,59 +4,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
 from nameplate import __version__
-from nameplate.compare.aligning import Aligned, Row
-from nameplate.compare.results import ComparisonSummary, Difference
+from nameplate.compare.advice import WORDS as BEARING_WORDS
+from nameplate.compare.aligning import Aligned
+from nameplate.compare.cards import build_cards
+from nameplate.compare.results import Bearing, ComparedModel, ComparisonSummary, Difference, Pair
 from nameplate.compare.subjects import Compared
 from nameplate.errors import InputError
-from nameplate.report.formats import clip, words
-from nameplate.report.gallery import KINDS, Answer, Kind, Tally, choose, mark_name
+from nameplate.report.probe import SIDES
 from nameplate.report.templating import asset, environment
-from nameplate.report.thumbnails import GALLERY_SIDE, Thumbnail, thumbnail
 from nameplate.store.files import write_text
-from nameplate.summary import Outcome
-
-SHOWN: Final = 120
-"""Images on the page, each with a thumbnail of at most 25 kB."""
-LONGEST: Final = 900
+from nameplate.summary import ComponentRow, Outcome
 
 WORDS: Final[dict[Outcome, str]] = {"better": "Better", "worse": "Worse", "tie": "A tie"}
-LABELS: Final[dict[Kind, str]] = {
-    "fixed": "Fixed by one or more",
-    "regressed": "Lost by one or more",
-    "still_wrong": "Wrong in all",
-    "right_both": "Right in all",
-}
-
-
-@dataclass(frozen=True)
-class Said:
-    """What one model said."""
-
-    label: str
-    answer: Answer
-
-
-@dataclass(frozen=True)
-class Card:
-    """One image with every model's answer."""
-
-    row_id: str
-    kind: Kind
-    label: str
-    name: str
-    title: str
-    picture: Thumbnail | None
-    said: tuple[Said, ...]
+TONES: Final[dict[Bearing, Outcome]] = {"borne_out": "better", "contradicted": "worse"}
+"""Colours of what became of an advice; all others are a tie's."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +38,26 @@ class Scale:
     def place(self, difference: float) -> float:
         """Where a difference is."""
         return min(1.0, max(0.0, 0.5 + difference / (2 * self.reach)))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One component in the picture of what learned."""
+
+    words: str
+    share: float
+    """How much of the component learns, 0 to 1."""
+    kind: str
+    """frozen, full, part or lora."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """One model less another, as the table of all pairs shows it."""
+
+    difference: float
+    p_holm: float
+    outcome: Outcome
 
 
 def write_comparison_page(
@@ -102,26 +92,53 @@ def check_page(path: Path) -> None:
 
 def render_comparison(found: ComparisonSummary, *, models: Sequence[Compared], aligned: Aligned) -> str:
     """The page as text."""
-    script = asset("script.js")
-    cards, tallies = _cards(models, aligned)
+    script = asset("compare.js")
+    cards, tallies = build_cards(models, aligned)
     return (
         environment()
         .get_template("compare.html.j2")
         .render(
-            style=Markup(asset("style.css")),  # our own file, not data
+            style=Markup(asset("style.css") + asset("sweep.css") + asset("compare.css")),  # our own files, not data
             script=Markup(script),  # our own file, not data
             script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
             written=datetime.now(UTC),
             version=__version__,
             found=found,
             verdict=_verdict(found.differences),
-            tone=found.differences[0].outcome if len(found.differences) == 1 else "tie",
+            tone=_tone(found.differences),
             words=WORDS,
+            sides=SIDES,
+            bearing=BEARING_WORDS[found.probe.test.bearing] if found.probe is not None else "",
+            bearing_tone=TONES.get(found.probe.test.bearing, "tie") if found.probe is not None else "",
+            cells={model.label: cells_of(model) for model in found.models},
             scale=_scale(found.differences),
+            against=against(found.pairs),
             cards=cards,
             tallies=tallies,
         )
     )
+
+
+def cells_of(model: ComparedModel) -> tuple[Cell, ...]:
+    """What learned of a model, part by part; nothing for the base."""
+    return tuple(_cell(part) for part in model.learned.parts) if model.learned is not None else ()
+
+
+def _cell(part: ComponentRow) -> Cell:
+    share = min(1.0, part.trainable / part.parameters) if part.parameters else 0.0
+    if not part.trainable:
+        return Cell("frozen", share, "frozen")
+    if part.rank is not None:
+        return Cell(f"LoRA {part.rank}", share, "lora")
+    return Cell("full", share, "full") if share == 1 else Cell(f"{share:.0%} of it", share, "part")
+
+
+def against(pairs: Sequence[Pair]) -> Mapping[tuple[str, str], Against]:
+    """By (model, other model): the one less the other, either way round."""
+    turned: dict[Outcome, Outcome] = {"better": "worse", "worse": "better", "tie": "tie"}
+    one = {(pair.after, pair.before): Against(pair.difference, pair.p_holm, pair.outcome) for pair in pairs}
+    other = {(pair.before, pair.after): Against(-pair.difference, pair.p_holm, turned[pair.outcome]) for pair in pairs}
+    return one | other
 
 
 def _verdict(differences: Sequence[Difference]) -> str:
@@ -133,46 +150,10 @@ def _verdict(differences: Sequence[Difference]) -> str:
     return f"Against {differences[0].before}: {of_each}"
 
 
+def _tone(differences: Sequence[Difference]) -> Outcome:
+    outcomes = {each.outcome for each in differences}
+    return outcomes.pop() if len(outcomes) == 1 else "tie"
+
+
 def _scale(differences: Sequence[Difference]) -> Scale:
     return Scale(max(0.01, *(abs(bound) for each in differences for bound in (each.low, each.high))))
-
-
-def _cards(models: Sequence[Compared], aligned: Aligned) -> tuple[list[Card], list[Tally]]:
-    places = {row_id: place for place, (row_id, _) in enumerate(aligned.keys)}
-    kinds = {row_id: _kind([bool(rows[place]["right"]) for rows in aligned.rows]) for row_id, place in places.items()}
-    names = {row_id: aligned.names[place] for row_id, place in places.items()}
-    chosen = choose(kinds, names, num_images=SHOWN)
-    listings = models[0].listings(["title", "image_ext"])
-    cards = [_card(models, aligned, places[row_id], kinds[row_id], listings.get(row_id, {})) for row_id in chosen]
-    shown = Counter(card.kind for card in cards)
-    tallies = [
-        Tally(kind, LABELS[kind], total, shown[kind])
-        for kind, total in ((kind, sum(of == kind for of in kinds.values())) for kind in KINDS)
-    ]
-    return cards, tallies
-
-
-def _card(models: Sequence[Compared], aligned: Aligned, place: int, kind: Kind, listing: dict[str, Any]) -> Card:
-    row_id, sha256 = aligned.keys[place]
-    name = aligned.names[place]
-    return Card(
-        row_id=row_id,
-        kind=kind,
-        label=LABELS[kind],
-        name=name,
-        title=str(listing.get("title") or ""),
-        picture=thumbnail(models[0].images, sha256, listing.get("image_ext"), side=GALLERY_SIDE),
-        said=tuple(
-            Said(model.label, _answer(rows[place], name)) for model, rows in zip(models, aligned.rows, strict=True)
-        ),
-    )
-
-
-def _answer(row: Row, name: str) -> Answer:
-    return Answer(mark_name(clip(str(row["answer"]), LONGEST), name), bool(row["right"]), words(str(row["verdict"])))
-
-
-def _kind(right: Sequence[bool]) -> Kind:
-    if right[0]:
-        return "right_both" if all(right) else "regressed"
-    return "fixed" if any(right) else "still_wrong"

@@ -14,15 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from nameplate.compare.results import Learned
 from nameplate.errors import InputError
 from nameplate.names import Registry
 from nameplate.records import SplitName
 from nameplate.stages.score import read_scores
 from nameplate.stages.score.results import PREDICTIONS
+from nameplate.stages.train import read_training
 from nameplate.store.images import ImageStore
 from nameplate.store.rundir import RunDirectory
 from nameplate.store.tables import StageTables
-from nameplate.summary import ScoreSummary
+from nameplate.summary import CheckpointScores, ScoreSummary
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Compared:
         path = self.root / "score" / "predictions.parquet"
         wanted = [("checkpoint", "==", self.checkpoint), ("split", "==", split), ("prompt", "==", prompt)]
         try:
-            return list(pq.read_table(path, columns=PREDICTIONS.names, filters=wanted).to_pylist())
+            # Runs of older versions lack the newer columns.
+            known = [column for column in pq.read_schema(path).names if column in PREDICTIONS.names]
+            return list(pq.read_table(path, columns=known, filters=wanted).to_pylist())
         except (OSError, pa.ArrowException) as error:
             raise InputError(
                 str(path),
@@ -61,16 +65,50 @@ class Compared:
         return found
 
     @property
+    def own(self) -> CheckpointScores:
+        """What scoring found of this model."""
+        return next(each for each in self.scores.checkpoints if each.name == self.checkpoint)
+
+    @property
+    def learned(self) -> Learned | None:
+        """What training changed; none: this is the base, or the run does not say."""
+        if self.own.epoch == 0:
+            return None
+        try:
+            found = read_training(self.run)
+        except InputError:
+            return None
+        record = self.run.manifest.stages.get("train")
+        peak = record.peak_memory_bytes if record is not None else 0
+        return Learned(parts=found.components, seconds=found.seconds, peak_memory_bytes=peak)
+
+    @property
+    def split_fingerprint(self) -> str:
+        """Of the split that the run was trained and scored on; "" where the manifest does not say."""
+        record = self.run.manifest.stages.get("split")
+        return record.fingerprint if record is not None else ""
+
+    @property
+    def base(self) -> str:
+        """The untrained model, as the recipe calls it; "" where the recipe is gone."""
+        return str(self.setting("model", "base") or "")
+
+    @property
+    def run(self) -> RunDirectory:
+        """Its files, but for the store's."""
+        # Nothing of the store is read through this, so none shall be made.
+        return RunDirectory(self.root, store=self.root)
+
+    @property
     def images(self) -> ImageStore:
         """Where its pictures are."""
         store = _recipe(self.root).get("store")
         return ImageStore((Path(store) if isinstance(store, str) else self.root / "store") / "images")
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of scoring that change answers; none where the recipe is gone."""
-        section = _recipe(self.root).get("score")
-        return {"max_new_tokens": section.get("max_new_tokens")} if isinstance(section, dict) else {}
+    def setting(self, section: str, field: str) -> Any:
+        """A field of the recipe; none where the recipe is gone."""
+        fields = _recipe(self.root).get(section)
+        return fields.get(field) if isinstance(fields, dict) else None
 
     @property
     def registry(self) -> Registry | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nameplate.errors import InputError
+from nameplate.records import ComponentName
 from nameplate.report.formats import clip, interval, percent
 from nameplate.report.verdict import scores_of
 from nameplate.stages.probe import ProbeSummary, read_probe
@@ -36,7 +37,12 @@ WORDS: Final[Mapping[Advice, str]] = {
     Advice.LITTLE_TO_GAIN: "Little to gain",
     Advice.CANNOT_TELL: "Cannot tell",
 }
-ADVISED: Final[Mapping[Advice, str]] = {
+SIDES: Final[Mapping[ComponentName, str]] = {
+    "vision": "the eye",
+    "projector": "the projector",
+    "language": "the language side",
+}
+ADVISED: Final[Mapping[Advice, ComponentName]] = {
     Advice.THAW_LANGUAGE: "language",
     Advice.THAW_PROJECTOR: "projector",
     Advice.THAW_VISION: "vision",
@@ -114,7 +120,10 @@ def in_words(found: ProbeSummary, summary: RunSummary) -> str:
             f"{trained}, and left frozen what the probe advises to thaw, so its advice was not put to the test. {facts}"
         )
     if reached.low > says.high:
-        return f"{trained}, as the probe advises, and it helped: the advice is borne out. {facts}"
+        return (
+            f"{trained}, as the probe advises, and it helped: the advice is borne out. {facts} Whether a run that "
+            f"leaves {SIDES[advised]} frozen does as well, nameplate compare of the two tells."
+        )
     if reached.high < says.low:
         return f"{trained}, as the probe advises, and the answers got worse: the advice is contradicted. {facts}"
     return f"{trained}, as the probe advises, and no gain is shown: the advice is not borne out. {facts}"

@@ -19,9 +19,11 @@ from nameplate.stages.probe.counting import rank, scored, scored_once
 from nameplate.stages.probe.ocr import read_words
 from nameplate.stages.probe.results import Baseline, BaselineFigures
 from nameplate.stages.probe.sample import Sample
+from nameplate.stages.probe.texts import held_out_images, is_text
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal
+from nameplate.store.rundir import RunDirectory
 
 
 class Measured(NamedTuple):
@@ -62,13 +64,20 @@ def measure_baselines(asking: Asking, sample: Sample, *, size: ImageSize) -> dic
     return {each.figures.baseline: each for each in found}
 
 
+def read_held_out(asking: Asking, run: RunDirectory) -> dict[str, str]:
+    """The words in every image of validation and test, by hash; of test no name is used, and no model is asked."""
+    images = list(dict.fromkeys(ImageKey(row["image_sha256"], row["image_ext"]) for row in held_out_images(run)))
+    with bar(asking.progress, "probe: words in images", len(images)) as advance:
+        words = read_words(images, store=run.images, journal=asking.journal, advance=advance)
+    return {image.sha256: text for image, text in words.items()}
+
+
 def measure_text(asking: Asking, sample: Sample, *, store: ImageStore) -> tuple[Measured, list[bool]]:
     """Names among the words in the images, and whether there are words at all."""
     images = list(dict.fromkeys(row.image for row in sample.tried))
-    with bar(asking.progress, "probe: words in images", len(images)) as advance:
-        words = read_words(images, store=store, journal=asking.journal, advance=advance)
+    words = read_words(images, store=store, journal=asking.journal, advance=lambda _: None)
     said = [words[row.image] for row in sample.tried]
-    return _judged(asking, sample, Baseline.TEXT_IN_IMAGE, said), [bool(text.strip()) for text in said]
+    return _judged(asking, sample, Baseline.TEXT_IN_IMAGE, said), [is_text(text) for text in said]
 
 
 def _majority(asking: Asking, sample: Sample) -> Measured:

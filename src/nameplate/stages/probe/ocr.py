@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 from typing import Any, Final
 
 from nameplate.errors import InputError
 from nameplate.models.images import ImageKey
 from nameplate.progress import Advance
+from nameplate.stages.probe.texts import is_text
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.images import ImageStore
 from nameplate.store.journal import Journal
@@ -25,7 +26,7 @@ def read_words(
         InputError: the program is not installed, or cannot open an image.
     """
     version = check_installed()
-    keys = {image: fingerprint("ocr-1", PACKAGE, version, image.sha256) for image in images}
+    keys = {image: _key(version, image.sha256) for image in images}
     kept = journal.last_many(list(keys.values()))
     found = {image: str(kept[key]["words"]) for image, key in keys.items() if key in kept}
     advance(len(found))
@@ -42,6 +43,18 @@ def read_words(
     return found
 
 
+def words_on_record(images: Iterable[str], journal: Journal) -> dict[str, str]:
+    """What the program that is installed read before, by the image's SHA-256, "" for no text; nothing is read now.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    version = check_installed()
+    keys = {_key(version, image): image for image in images}
+    kept = {keys[key]: str(entry["words"]) for key, entry in journal.last_many(list(keys)).items()}
+    return {image: words if is_text(words) else "" for image, words in kept.items()}
+
+
 def check_installed() -> str:
     """The program's version.
 
@@ -56,6 +69,10 @@ def check_installed() -> str:
             "--ocr", found=f"{error.name} is not installed", fix="install nameplate[ocr], or leave --ocr out"
         ) from None
     return version
+
+
+def _key(version: str, sha256: str) -> str:
+    return fingerprint("ocr-1", PACKAGE, version, sha256)
 
 
 def _engine() -> Any:

@@ -24,7 +24,7 @@ from nameplate.names import Matcher, Registry
 from nameplate.progress import Progress, bar
 from nameplate.recipe import Recipe
 from nameplate.stages.probe.advice import conclude
-from nameplate.stages.probe.baselines import Asking, Measured, measure_baselines, measure_text
+from nameplate.stages.probe.baselines import Asking, Measured, measure_baselines, measure_text, read_held_out
 from nameplate.stages.probe.counting import (
     Rights,
     by_name,
@@ -47,6 +47,7 @@ from nameplate.stages.probe.results import (
     RowCounts,
 )
 from nameplate.stages.probe.sample import Sample, draw_sample
+from nameplate.stages.probe.texts import write_texts
 from nameplate.store.files import write_text
 from nameplate.store.journal import Journal
 from nameplate.store.rundir import RunDirectory
@@ -93,8 +94,8 @@ def run_probe(
 ) -> ProbeSummary:
     """Look at the images with the untrained base, read names from what its parts make of them, and conclude.
 
-    Writes `probe/probe.json`. What the base makes of an image, and what it says of it, is kept: a second probe of the
-    same rows computes neither.
+    Writes `probe/probe.json`, and `probe/text.parquet` where words in images are read. What the base makes of an image,
+    and what it says of it, is kept: a second probe of the same rows computes neither.
 
     Args:
         recipe: the experiment.
@@ -154,6 +155,7 @@ def _measure(asking: Asking, base: _Base, sample: Sample, run: RunDirectory, *, 
     baselines = measure_baselines(asking, sample, size=_common_size(sample))
     if not ocr:
         return _Measured(sample, readings, baselines, None)
+    write_texts(run, read_held_out(asking, run))
     text, has_text = measure_text(asking, sample, store=run.images)
     return _Measured(sample, readings, baselines | {Baseline.TEXT_IN_IMAGE: text}, has_text)
 
