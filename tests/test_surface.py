@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from nameplate import records
+from nameplate.compare.results import Bearing
 from nameplate.models.prompts import PROMPTS
 from nameplate.predict.results import PREDICTED, PredictSummary
 from nameplate.recipe import PRESETS as POLICY_PRESETS
@@ -12,6 +13,7 @@ from nameplate.recipe import (
     BudgetSection,
     ComponentPolicy,
     ExamplesSection,
+    GuardSection,
     LanguagePolicy,
     MemorySection,
     OptimizerName,
@@ -23,6 +25,8 @@ from nameplate.recipe import (
 from nameplate.stages.audit.results import AuditReason, AuditVerdict, TextFlag
 from nameplate.stages.ingest import PRESETS
 from nameplate.stages.ingest.presets import Concern, TextRule
+from nameplate.stages.leaks.results import LeakKind
+from nameplate.stages.leaks.results import Level as LeakLevel
 from nameplate.stages.probe.results import Advice, Baseline, Level, Reason
 from nameplate.sweep.results import FailureKind, Standing
 from nameplate.sweep.sections import MatrixSection, Sweep
@@ -49,7 +53,7 @@ FIELDS = {
     "score": (
         "prompts headline select_on batch_size max_new_tokens closed_set test train_rows average_last guards server"
     ),
-    "report": "title gallery",
+    "report": "title gallery gallery_validation max_bytes",
 }
 
 CODES = {
@@ -106,7 +110,7 @@ def test_policy_fields_and_presets() -> None:
     of_component = "mode lr weight_decay layer_decay num_layers layers rank alpha targets"
     assert " ".join(ComponentPolicy.model_fields) == of_component
     assert " ".join(LanguagePolicy.model_fields) == f"{of_component} embeddings head"
-    memory = "weights checkpointing quantise micro_batch_size packing prefix prefix_max_bytes"
+    memory = "weights checkpointing quantise micro_batch_size packing prefix prefix_max_bytes compile"
     assert " ".join(MemorySection.model_fields) == memory
     rates = "name betas epsilon rank update_interval warmup_share max_grad_norm ema_decay"
     assert " ".join(OptimizerSection.model_fields) == rates
@@ -143,7 +147,17 @@ def test_what_an_audit_may_say() -> None:
     )
 
 
+def test_what_a_leak_audit_may_find() -> None:
+    assert " ".join(LeakKind) == "image source_image group product_code page near_image caption title near_caption"
+    assert get_args(LeakLevel) == ("leak", "suspicion")
+
+
+def test_guard_fields() -> None:
+    assert " ".join(GuardSection.model_fields) == "rows columns unnamed"
+
+
 def test_what_a_probe_may_say() -> None:
+    assert " ".join(get_args(Bearing)) == "borne_out contradicted cannot_tell untested no_advice"
     assert " ".join(Advice) == "thaw_language thaw_projector thaw_vision little_to_gain cannot_tell"
     assert " ".join(Reason) == (
         "too_few_rows eye_separates eye_poor eye_unclear projector_keeps projector_loses projector_unclear "

@@ -284,9 +284,9 @@ class Pipeline:
             write_report(summary, run=run, recipe_yaml=dump_recipe(self.recipe), command=self.command)
             return StageOutcome(read=0, kept=0)
 
-        # A probe of this split has its section on the page.
-        probed = file_fingerprint(run.probe_path) if run.probe_path.exists() else None
-        return Step("report", (VERSION, self.recipe.report, self.command, probed), report)
+        # A probe and a leak audit of this split have their sections on the page.
+        looked = [file_fingerprint(path) if path.exists() else None for path in (run.probe_path, run.leaks_path)]
+        return Step("report", (VERSION, self.recipe.report, self.command, *looked), report)
 
     def _run_rows(self, stage: ShardStage, source: StageName) -> StageOutcome:
         """Run a row stage over the kept shards of the stage before."""

@@ -18,6 +18,7 @@ COMMANDS = [
     "split",
     "audit",
     "probe",
+    "leaks",
     "train",
     "score",
     "report",
@@ -27,6 +28,7 @@ COMMANDS = [
     "presets",
     "predict",
     "compare",
+    "rescore",
     "power",
     "recipe",
 ]

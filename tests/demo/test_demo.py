@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
+from tests.browsing import Opened
 from tests.conftest import QuickDemo
 
 from nameplate.store.rundir import RunDirectory
@@ -75,22 +74,8 @@ def test_tables_open_with_plain_parquet(quick_demo: QuickDemo) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_real_pages_open_silently_in_a_browser(quick_demo: QuickDemo, name: str) -> None:
-    program = shutil.which("chromium")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    assert program is not None, "CI must have chromium: .ci/run installs it"
-    troubles: list[str] = []
-    requests: list[str] = []
-    path = quick_demo.folder / "runs" / name / "report.html"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_load_state("networkidle")
-        browser.close()
-    assert troubles == []
-    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+def test_the_real_pages_open_silently_in_a_browser(browser: Browser, quick_demo: QuickDemo, name: str) -> None:
+    opened = Opened(browser, quick_demo.folder / "runs" / name / "report.html")
+    opened.page.wait_for_load_state("networkidle")
+    assert opened.troubles == []
+    assert opened.foreign == []

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image, ImageDraw
 
-from nameplate.records import SCHEMAS, STAGES, ImageChange, StageName, rejected_schema
+from nameplate.names import build_registry
+from nameplate.records import SCHEMAS, STAGES, ImageChange, SplitName, StageName, rejected_schema
 from nameplate.report import write_report
 from nameplate.report.page import render_page
 from nameplate.stages.fetch.overview import summarise
@@ -23,16 +24,22 @@ from nameplate.statistics import wilson
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import (
     CheckpointScores,
+    ClosedScores,
     Comparison,
     ComponentRow,
     FetchSummary,
+    GuardQuestion,
+    GuardScores,
     HostSummary,
+    Memorisation,
     Metrics,
     NameScore,
     Proportion,
     RunSummary,
     ScoreSummary,
+    SelfCheck,
     StageSummary,
+    TestLooks,
     TrainSummary,
 )
 
@@ -46,6 +53,7 @@ KINDS = ("t-shirt", "running shoe", "cap", "backpack", "cup", "umbrella")
 COLOURS = {"red": (200, 60, 50), "blue": (50, 90, 190), "green": (50, 140, 80), "black": (40, 40, 45)}
 EPOCHS = {"base": 0, "epoch-02": 2, "epoch-04": 4, "epoch-06": 6}
 SKILL = {"base": 0.06, "epoch-02": 0.45, "epoch-04": 0.78, "epoch-06": 0.70}
+HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
 FAULTS = ("http_404", "truncated", "not_an_image", "timeout", "placeholder")
 REPAIRS = ([], [], [], [], ["canonical_name"], ["trimmed_to_sentence", "canonical_name"])
 ABNORMAL = ("tail_loop", "garbled", "no_whole_sentence", "name_absent")
@@ -86,6 +94,8 @@ def build_run(root: Path) -> FinishedRun:
     folder = run.folder("score")
     folder.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(predictions), folder / "predictions.parquet")
+    registry = build_registry(Counter(BRANDS))
+    run.registry_path.write_text(registry.to_json(), encoding="utf-8")
     return FinishedRun(run, _summary(stages, examples, predictions), predictions)
 
 
@@ -146,6 +156,7 @@ def _write_stages(run: RunDirectory, rng: random.Random) -> dict[StageName, Stag
     for row in kept:
         sha256 = run.images.put(rng.choice(shots[row["colour"]]), "jpg")
         row |= {"image_status": "ok", "image_sha256": sha256, "image_ext": "jpg"}
+        row |= {"image_width": 192, "image_height": (96, 192, 480)[int(row["row_id"]) % 3]}
         row |= _caption(row, rng)
     kept = through("caption", kept, 0.01, ("no_answer",), "4 attempts")
     for row in kept:
@@ -153,6 +164,7 @@ def _write_stages(run: RunDirectory, rng: random.Random) -> dict[StageName, Stag
     kept = through("clean", kept, 0.08, ABNORMAL, "copies: 9")
     for row in kept:
         row |= {"split": rng.choices(("train", "validation", "test"), (60, 18, 22))[0]}
+        row |= {"group_id": row["product_code"]}
     through("split", kept, 0.03, ("rare_name",), "{name}: 7 usable examples, 12 needed")
     stages["fetch"] = stages["fetch"].model_copy(update={"details": _fetched(run).model_dump()})
     for stage in ("train", "score"):
@@ -235,6 +247,11 @@ def _predict(examples: list[Row], rng: random.Random) -> list[Row]:
                         "answer": text,
                         "verdict": "exact" if right else "other_name",
                         "right": right,
+                        "strict": right and prompt == "name",
+                        "mentioned": right,
+                        "weights": f"weights of {model}",
+                        "engine": "transformers",
+                        "finish": "stop" if rng.random() < 0.97 else "length",
                     }
                 )
     return rows
@@ -255,7 +272,54 @@ def _metrics(rows: list[Row]) -> Metrics:
         no_name=proportion(n - right - wrong, n),
         macro_accuracy=right / n,
         num_names=len(BRANDS),
+        strict=proportion(sum(row["strict"] for row in rows), n),
+        mention_any=proportion(right, n),
+        cut_off=proportion(sum(row["finish"] == "length" for row in rows), n),
+        macro_low=right / n - 0.05,
+        macro_high=right / n + 0.05,
     )
+
+
+def _closed(accuracy: Proportion) -> ClosedScores:
+    """Picks a tenth more than it says."""
+    n, picked = accuracy.n, min(accuracy.n, accuracy.count + accuracy.n // 10)
+    top1, top5 = proportion(picked, n), proportion((picked + n) // 2, n)
+    return ClosedScores(names=len(BRANDS), top1=top1, top5=top5, corrected_top1=top1, corrected_top5=top5)
+
+
+def _memorisation(accuracy: Proportion) -> Memorisation:
+    train = proportion(min(300, round(300 * accuracy.value) + 30), 300)
+    gap = train.value - accuracy.value
+    return Memorisation(
+        train=train, validation=accuracy, gap=gap, low=gap - 0.05, high=gap + 0.05,
+        sentence=f"Rows it learned from are right {100 * gap:.0f} points more often than rows it never saw.",
+    )  # fmt: skip
+
+
+def _guards(epoch: int) -> GuardScores:
+    kinds = proportion(90 - epoch, 100)
+    return GuardScores(
+        questions=[GuardQuestion(column="category", question="What kind of product is this?", right=kinds)],
+        words=22.0 - epoch,
+        distinct_pairs=0.96,
+        repeating=proportion(epoch // 2, 100),
+        overclaim=proportion(3 * epoch, 40),
+        overclaimed={BRANDS[0]: 2 * epoch, HOSTILE: epoch} if epoch else {},
+        sentences=[f"Names a brand on {3 * epoch} of 40 images without one; the base on none."] if epoch > 2 else [],
+    )
+
+
+def _checks() -> list[SelfCheck]:
+    said = {
+        "batching": "16 of 16 answers are the same in a batch and alone.",
+        "weights": "All weights differ.",
+        "image_used": "7 of 16 answers differ from those about a grey image.",
+    }
+    outcomes = {"batching": "passed", "weights": "passed", "image_used": "warned"}
+    return [
+        SelfCheck.model_validate({"kind": kind, "model": "epoch-04", "outcome": outcomes[kind], "sentence": sentence})
+        for kind, sentence in said.items()
+    ]
 
 
 def _scores(predictions: list[Row], model: str) -> CheckpointScores:
@@ -263,17 +327,22 @@ def _scores(predictions: list[Row], model: str) -> CheckpointScores:
         return [p for p in predictions if (p["checkpoint"], p["split"], p["prompt"]) == (model, split, prompt)]
 
     epoch = EPOCHS[model]
-    metrics = {
-        split: {prompt: _metrics(of(split, prompt)) for prompt in ("name", "detail")}
-        for split in ("validation", "test")
+    metrics: dict[SplitName, dict[str, Metrics]] = {
+        split: {prompt: _metrics(of(split, prompt)) for prompt in ("name", "detail")} for split in HELD_OUT
     }
     loss = 2.9 * math.exp(-epoch / 2.4) + 0.35
+    accuracy: dict[SplitName, Proportion] = {
+        "validation": metrics["validation"]["name"].accuracy, "test": metrics["test"]["name"].accuracy
+    }  # fmt: skip
     return CheckpointScores(
         name=model,
         epoch=epoch,
         train_loss=loss * 0.9 if epoch else None,
         loss={"validation": loss, "test": loss * 1.02},
         metrics=metrics,
+        closed={split: _closed(share) for split, share in accuracy.items()},
+        memorisation=_memorisation(accuracy["validation"]) if epoch else None,
+        guards=_guards(epoch),
     )
 
 
@@ -317,6 +386,9 @@ def _summary(stages: dict[StageName, StageSummary], examples: list[Row], predict
         selected="epoch-04",
         comparison=comparison,
         names=_name_scores(examples, test),
+        questions={"name": "Which brand is it?", "detail": f"Describe it. {HOSTILE}"},
+        checks=_checks(),
+        looks=TestLooks(test_set="f" * 64, looks=[], sentence="This test set was looked at by 2 models, in this run."),
     )
     components = [
         ComponentRow(component="vision", parameters=2_400_000, trainable=2_400_000, mode="full", lr=5e-4, layers=6),

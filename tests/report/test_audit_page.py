@@ -9,16 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser
+from tests.browsing import CONTRAST, Opened
 from tests.stages.audit_figures import audit_figures, claim_figures, judge_figures, name_figures
 
 from nameplate.report import write_audit_page
 from nameplate.report.audit import SHOWN, spread
 from nameplate.stages.audit.results import AuditReason, AuditSummary, AuditVerdict, Finding, Pair
 from nameplate.store.rundir import RunDirectory
-
-from .test_browser import CONTRAST, Opened, browser
-
-__all__ = ["browser"]
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 12345 * 54321 }}"
 

@@ -1,59 +1,22 @@
-"""The page in a real browser: silent, self-contained, narrow enough, and its filter works."""
+"""The page in a real browser: silent, self-contained, narrow enough, and its gallery can be searched and walked."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from report_run import FinishedRun
+from playwright.sync_api import Browser, Locator, Page
+from report_run import FinishedRun, build_run
+from tests.browsing import CONTRAST, Opened
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from nameplate.names import Registry
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next((found for name in names if (found := shutil.which(name))), None)
-    if program is None:
-        reason = f"none of {', '.join(names)} is installed: the page was not opened in a browser"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-class Opened:
-    """An open page and everything it complained about or asked for."""
-
-    def __init__(
-        self, browser: Browser, path: Path, *, width: int = 1280, scheme: str = "light", **options: bool
-    ) -> None:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,  # type: ignore[arg-type]  # a plain str here, a Literal there
-            **options,  # type: ignore[arg-type]  # only java_script_enabled is given
-        )
-        self.page: Page = context.new_page()
-        self.troubles: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.troubles.append(message.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.troubles.append(dialog.message))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+SHOWN = "#gallery > [data-kind]:visible"
 
 
 @pytest.fixture
@@ -61,14 +24,45 @@ def path(finished_run: FinishedRun, page: str) -> Path:
     return finished_run.run.report_path
 
 
+def opened_ready(browser: Browser, path: Path, **options: Any) -> Opened:
+    """Open a page whose script has found all that it looks for."""
+    opened = Opened(browser, path, **options)
+    opened.page.wait_for_selector("html[data-ready]", state="attached")
+    return opened
+
+
+def choose(page: Page, facet: str, value: str) -> None:
+    page.locator(f"#gallery-filter label:has(input[name={facet}][value='{value}'])").click()
+
+
+def draw_all(page: Page) -> None:
+    """Have everything drawn that otherwise waits until it comes into sight, as before printing."""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+
+def drawn(page: Page) -> None:
+    """Wait until the script has drawn what belongs to the images in sight."""
+    page.locator("[data-drawn]:visible").first.wait_for()
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.id"))
+
+
+def ids(page: Page) -> list[str]:
+    return [str(card.get_attribute("id")) for card in page.locator(SHOWN).all()]
+
+
 def test_the_page_is_silent_and_asks_the_network_for_nothing(browser: Browser, path: Path) -> None:
-    opened = Opened(browser, path)
-    opened.page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    opened = opened_ready(browser, path)
+    opened.unfold()
+    choose(opened.page, "split", "validation")
+    draw_all(opened.page)
     opened.page.wait_for_load_state("networkidle")
     assert opened.troubles == []
-    assert [url for url in opened.requests if not url.startswith("data:")] == [path.as_uri()]
-    broken = opened.page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).length")
-    assert broken == 0
+    assert opened.foreign == []
+    decoded = "Promise.all([...document.images].map(i => { i.loading = 'eager'; return i.decode().then(() => 1); }))"
+    assert len(opened.page.evaluate(decoded)) > 100
 
 
 def test_the_policy_stops_a_script_that_got_in_all_the_same(browser: Browser, path: Path, tmp_path: Path) -> None:
@@ -80,31 +74,181 @@ def test_the_policy_stops_a_script_that_got_in_all_the_same(browser: Browser, pa
     assert "3" not in opened.troubles
 
 
-@pytest.mark.parametrize("width", [400, 700, 1280])
+@pytest.mark.parametrize("width", [320, 414, 700, 1280])
 def test_nothing_sticks_out_at_the_side(browser: Browser, path: Path, width: int) -> None:
-    page = Opened(browser, path, width=width).page
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    opened = opened_ready(browser, path, width=width)
+    opened.unfold()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    choose(opened.page, "split", "validation")
+    drawn(opened.page)
+    opened.page.locator("#keys-button").click()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_the_filter_shows_one_kind_and_says_how_many(browser: Browser, path: Path) -> None:
-    page = Opened(browser, path).page
-    cards = page.locator("#gallery > [data-kind]")
-    total = cards.count()
-    wanted = page.locator("#gallery > [data-kind=still_wrong]").count()
-    assert 0 < wanted < total
-    page.locator("#gallery-filter label", has_text="Still wrong").click()
-    assert page.locator("#gallery > [data-kind]:visible").count() == wanted
-    assert page.locator("#gallery > [data-kind=still_wrong]:visible").count() == wanted
-    assert page.locator("#gallery-status").inner_text() == f"Showing {wanted} of {total} images."
-    page.locator("#gallery-filter label", has_text="All").click()
-    assert page.locator("#gallery > [data-kind]:visible").count() == total
+def test_each_filter_shows_what_its_count_says(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path).page
+    total = page.locator("#gallery > [data-kind]").count()
+    for split in ("validation", "test"):
+        choose(page, "split", split)
+        of_split = page.locator(f"#gallery > [data-split={split}]").count()
+        assert page.locator(SHOWN).count() == of_split
+        for kind in ("fixed", "regressed", "flip_flop", "still_wrong", "right_both"):
+            wanted = page.locator(f"#gallery > [data-split={split}][data-kind~={kind}]").count()
+            label = page.locator(f"#gallery-filter label:has(input[value={kind}])")
+            assert label.locator("[data-count]").inner_text() == str(wanted)
+            if not wanted:
+                assert label.locator("input").is_disabled()
+                continue
+            label.click()
+            assert page.locator(SHOWN).count() == wanted
+            assert page.locator("#gallery-status").inner_text() == f"Showing {wanted} of {total} images."
+        choose(page, "kind", "")
 
 
-def test_without_scripts_every_card_is_there_and_no_dead_filter(browser: Browser, path: Path) -> None:
+@pytest.mark.parametrize("facet", ["name", "category", "verdict"])
+def test_a_choice_narrows_to_its_own_images(browser: Browser, path: Path, facet: str) -> None:
+    page = opened_ready(browser, path).page
+    select = page.locator(f"#gallery-filter select[name={facet}]")
+    values = [str(option.get_attribute("value")) for option in select.locator("option").all()]
+    assert values[0] == ""
+    assert len(values) > 2
+    for value in values[1:4]:
+        select.select_option(value)
+        shown = page.locator(SHOWN)
+        assert all(card.get_attribute(f"data-{facet}") == value for card in shown.all())
+        label = select.locator("option").nth(values.index(value)).inner_text()
+        assert label == f"{value} ({shown.count()})"
+
+
+def test_filters_narrow_together_and_the_search_reads_all_answers(
+    browser: Browser, path: Path, finished_run: FinishedRun
+) -> None:
+    page = opened_ready(browser, path).page
+    search = page.locator("#gallery-filter input[type=search]")
+    # Said by a model in between, of a validation image: the words stand in no card before the script draws them.
+    said = [row for row in finished_run.predictions if row["split"] == "validation" and row["prompt"] == "detail"]
+    by_late = {row["row_id"] for row in said if "Louis Vuitton" in row["answer"] and row["checkpoint"] == "epoch-06"}
+    by_shown = {row["row_id"] for row in said if "Louis Vuitton" in row["answer"] and row["checkpoint"] == "epoch-04"}
+    assert by_late - by_shown
+    choose(page, "split", "validation")
+    search.fill("  VUITTON Louis ")
+    found = {each.removeprefix("row=") for each in ids(page)}
+    assert by_late | by_shown <= found
+    choose(page, "kind", "fixed")
+    assert set(ids(page)) <= {f"row={row}" for row in found}
+    search.fill("no such words")
+    assert page.locator(SHOWN).count() == 0
+    assert "Showing 0 of" in page.locator("#gallery-status").inner_text()
+
+
+def test_every_checkpoint_has_a_column_with_its_answers_marked(
+    browser: Browser, path: Path, finished_run: FinishedRun
+) -> None:
+    page = opened_ready(browser, path).page
+    choose(page, "split", "validation")
+    for card in page.locator(SHOWN).all()[:5]:
+        card.scroll_into_view_if_needed()
+        card.locator(".columns.many").wait_for()
+        row_id = str(card.get_attribute("id")).removeprefix("row=")
+        heads = [head.split("\n")[0].split(" chosen")[0] for head in card.locator(".who").all_inner_texts()]
+        assert heads[:4] == ["base", "epoch-02", "epoch-04", "epoch-06"]
+        for row in (row for row in finished_run.predictions if row["row_id"] == row_id):
+            column = card.locator(".column").nth(heads.index(row["checkpoint"]))
+            place = 0 if row["prompt"] == "name" else 1
+            assert column.locator(".words").nth(place).text_content() == row["answer"].strip()
+            assert column.locator(".ruling").nth(place).locator(".mark.good").count() == row["right"]
+            marks = column.locator(".words").nth(place).locator("mark:not(.other)").all_text_contents()
+            # The matcher reads words: the last stop of "A.P.C." is none.
+            assert [mark.rstrip(".") for mark in marks] == ([row["name"].rstrip(".")] if row["right"] else [])
+
+
+def test_keys_walk_from_image_to_image(browser: Browser, path: Path) -> None:
+    opened = opened_ready(browser, path)
+    page = opened.page
+    order = ids(page)
+    seen = []
+    for key in ("j", "j", "ArrowRight", "k", "ArrowLeft", "k"):
+        page.keyboard.press(key)
+        seen.append(focused(page))
+    assert seen == [order[0], order[1], order[2], order[1], order[0], order[0]]
+    assert page.url.endswith(f"#{order[0]}")
+    card = page.locator(SHOWN).first
+    assert card.evaluate("card => getComputedStyle(card).outlineStyle") == "solid"
+    box = card.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < 900
+    page.keyboard.press("Control+j")
+    assert focused(page) == order[0]
+    choose(page, "kind", "still_wrong")
+    page.keyboard.press("j")
+    assert focused(page) == ids(page)[0]
+    assert opened.troubles == []
+
+
+def test_f_searches_escape_leaves_and_letters_typed_are_letters(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path).page
+    total = page.locator(SHOWN).count()
+    page.keyboard.press("f")
+    search = page.locator("#gallery-filter input[type=search]")
+    assert search.evaluate("field => field === document.activeElement")
+    page.keyboard.type("fjk?")
+    assert search.input_value() == "fjk?"
+    assert page.locator(SHOWN).count() == 0
+    page.keyboard.press("Escape")
+    assert search.input_value() == ""
+    assert page.locator(SHOWN).count() == total
+    assert focused(page) == ids(page)[0]
+
+
+def test_the_list_of_keys_opens_closes_and_can_turn_them_off(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path).page
+    dialog = page.locator("#keys")
+    page.keyboard.press("?")
+    assert dialog.is_visible()
+    page.keyboard.press("j")
+    assert focused(page) in ("", "keys-on")
+    dialog.locator("#keys-on").uncheck()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.keyboard.press("j")
+    assert not focused(page).startswith("row=")
+    page.locator("#keys-button").click()
+    dialog.locator("#keys-on").check()
+    dialog.locator("button").click()
+    page.keyboard.press("j")
+    assert focused(page).startswith("row=")
+
+
+def test_a_link_leads_to_its_image_whatever_the_filters_hide(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path).page
+    hidden = page.locator("#gallery > [data-split=validation]").nth(7).get_attribute("id")
+    page = opened_ready(browser, path, fragment=f"#{hidden}").page
+    card = page.locator(f"[id='{hidden}']")
+    assert card.is_visible()
+    assert focused(page) == hidden
+    box = card.bounding_box()
+    assert box is not None
+    assert -1 <= box["y"] < 900
+    test = str(page.locator("#gallery > [data-split=test]").nth(3).get_attribute("id"))
+    page.evaluate("hash => { location.hash = hash; }", test)
+    page.wait_for_function("id => document.activeElement.id === id", arg=test)
+    assert not page.locator(f"[id='{hidden}']").is_visible()
+
+
+def test_a_broken_link_is_no_trouble(browser: Browser, path: Path) -> None:
+    for fragment in ("#row=%E0%A4%A", "#row=nobody", "#gallery-filter", "#row="):
+        opened = opened_ready(browser, path, fragment=fragment)
+        assert opened.troubles == []
+        assert opened.page.locator(SHOWN).count() > 0
+
+
+def test_without_scripts_every_image_can_be_read_and_there_is_no_dead_filter(browser: Browser, path: Path) -> None:
     page = Opened(browser, path, java_script_enabled=False).page
-    assert page.locator("#gallery > [data-kind]:visible").count() == 24
+    assert page.locator(SHOWN).count() == page.locator("#gallery > li").count() > 100
     assert not page.locator("#gallery-filter").is_visible()
+    assert not page.locator("#keys").is_visible()
+    first = page.locator(SHOWN).first
+    assert [text.split(" ")[0] for text in first.locator(".who").all_text_contents()] == ["base", "epoch-04", "teacher"]
 
 
 def test_dark_and_light_differ_in_paper_ink_and_charts(browser: Browser, path: Path) -> None:
@@ -118,34 +262,144 @@ def test_dark_and_light_differ_in_paper_ink_and_charts(browser: Browser, path: P
     assert all(light != dark for light, dark in zip(looks["light"], looks["dark"], strict=True))
 
 
-CONTRAST = """() => {
-  const channel = c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
-  const light = rgb => { const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number);
-    return .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b); };
-  const under = node => { for (; node; node = node.parentElement) {
-    const colour = getComputedStyle(node).backgroundColor;
-    if (!/, 0\\)$/.test(colour)) return colour; } return 'rgb(255, 255, 255)'; };
-  const poor = [];
-  for (const node of document.querySelectorAll('p,h1,h2,h3,td,th,dd,dt,li,a,mark,summary,figcaption,span')) {
-    if (!node.textContent.trim() || node.closest('label:has(:disabled)')) continue;
-    const [a, b] = [light(getComputedStyle(node).color), light(under(node))];
-    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    if (ratio < 4.5) poor.push([node.className, node.textContent.trim().slice(0, 30), ratio.toFixed(2)]);
-  }
-  return poor;
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_enough_to_read(browser: Browser, path: Path, scheme: str) -> None:
-    assert Opened(browser, path, scheme=scheme).page.evaluate(CONTRAST) == []
+    opened = opened_ready(browser, path, scheme=scheme)
+    opened.unfold()
+    choose(opened.page, "split", "validation")
+    drawn(opened.page)
+    opened.page.locator("#keys-button").click()
+    assert opened.page.evaluate(CONTRAST) == []
 
 
-def test_printing_unfolds_the_captions_and_folds_them_again(browser: Browser, path: Path) -> None:
-    page = Opened(browser, path).page
-    count = page.locator("details.print").count()
-    assert count > 0
+def test_printing_shows_everything_and_no_controls(browser: Browser, path: Path) -> None:
+    opened = opened_ready(browser, path)
+    page = opened.page
+    num_folded = page.locator("details:not([open])").count()
+    assert num_folded > 0
+    page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details.print[open]").count() == count
+    assert page.locator("details:not([open])").count() == 0
+    for control in ("nav", "#gallery-filter", ".skip"):
+        assert not page.locator(control).first.is_visible()
+    assert page.locator("[data-split=test]:not([data-drawn])").count() == 0
+    styles = page.locator(SHOWN).evaluate_all("cards => cards.map(card => getComputedStyle(card).contentVisibility)")
+    assert set(styles) == {"visible"}
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert page.locator("details.print[open]").count() == 0
+    assert page.locator("details:not([open])").count() == num_folded
+
+
+def test_the_printed_file_has_every_image_shown(browser: Browser, path: Path, finished_run: FinishedRun) -> None:
+    page = opened_ready(browser, path).page
+    choose(page, "kind", "still_wrong")
+    few = page.pdf(format="A4")
+    choose(page, "kind", "")
+    many = page.pdf(format="A4")
+    assert few.count(b"/Type /Page\n") < many.count(b"/Type /Page\n")
+
+
+def test_nothing_moves_by_itself(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path, reduced_motion="reduce").page
+    page.keyboard.press("j")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_contents_list_every_section_in_order_and_the_first_tab_skips_it(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path).page
+    sections = page.locator("main section:has(> h2)").evaluate_all("all => all.map(section => '#' + section.id)")
+    links = page.locator("nav[aria-label=Contents] a").evaluate_all("all => all.map(link => link.hash)")
+    assert links == sections
+    assert all(text.strip() for text in page.locator("nav[aria-label=Contents] a").all_inner_texts())
+    assert page.locator("header, nav, main, footer").count() == 4
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").get_attribute("href") == "#verdict"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#verdict")
+
+
+def test_every_control_has_a_name(browser: Browser, path: Path) -> None:
+    page = opened_ready(browser, path).page
+    page.locator("#keys-button").click()
+    for control in page.locator("input, select, button").all():
+        assert name_of(control), control.evaluate("node => node.outerHTML")
+
+
+def name_of(control: Locator) -> str:
+    return str(control.evaluate("node => (node.labels?.length ? node.labels[0].innerText : node.innerText).trim()"))
+
+
+ROW_IDS = (
+    "\"><script>alert('id')</script>", "javascript:alert('row')", "__proto__", "a\u2028b c#d%20&amp;", "constructor",
+    "</script><img src=x onerror=alert('end')>",
+)  # fmt: skip
+NAME = "Fila <img src=x onerror=alert('name')>"
+TEXTS = (
+    "<script>alert('text')</script>", "</script><script>alert('close')</script>", "<img src=x onerror=alert('img')>",
+    "javascript:alert('link')", "line\u2028separator\u2029</SCRIPT >", "{{ 7 * 7 }} ${alert('js')} <!-- <script>",
+    "\" onmouseover=\"alert('attr')", "\\u003cscript\\u003ealert('escaped')\\u003c/script\\u003e",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A run in which row ids, titles, categories, captions and answers all try to run."""
+    finished = build_run(tmp_path_factory.mktemp("hostile"))
+    path = finished.run.folder("score") / "predictions.parquet"
+    predictions = pq.read_table(path).to_pylist()
+    held_out = list(dict.fromkeys(row["row_id"] for row in predictions if row["split"] == "validation"))
+    names = dict(zip(held_out, ROW_IDS, strict=False))
+    for place, row in enumerate(predictions):
+        row["row_id"] = names.get(row["row_id"], row["row_id"])
+        row["answer"] = TEXTS[place % len(TEXTS)] if row["prompt"] == "detail" else row["answer"]
+    pq.write_table(pa.Table.from_pylist(predictions), path)
+    # A rule says which other name was found, as the registry writes it.
+    registry = Registry.from_json(finished.run.registry_path.read_text(encoding="utf-8"))
+    entries = [
+        replace(entry, display=NAME, aliases=("Fila",)) if entry.display == "Fila" else entry
+        for entry in registry.entries
+    ]
+    finished.run.registry_path.write_text(Registry(tuple(entries)).to_json(), encoding="utf-8")
+    for path in finished.run.tables("split").kept_paths():
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        for place, row in enumerate(rows):
+            row["row_id"] = names.get(row["row_id"], row["row_id"])
+            row |= {key: TEXTS[(place + at) % len(TEXTS)] for at, key in enumerate(("title", "category", "caption"))}
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    finished.write()
+    return finished
+
+
+def test_what_strangers_wrote_never_runs(browser: Browser, hostile: FinishedRun) -> None:
+    opened = opened_ready(browser, hostile.run.report_path)
+    page = opened.page
+    choose(page, "split", "validation")
+    draw_all(page)
+    for facet in ("category", "name"):
+        select = page.locator(f"#gallery-filter select[name={facet}]")
+        for option in select.locator("option").all()[-3:]:
+            select.select_option(str(option.get_attribute("value")))
+        select.select_option("")
+    assert set(ROW_IDS) <= {each.removeprefix("row=") for each in ids(page)}
+    assert page.locator("script").count() == 2
+    assert page.locator("img:not([src^='data:image/webp;base64,'])").count() == 0
+    assert page.evaluate("({}).rows ?? ({}).alert ?? null") is None
+    shown = page.locator(".columns.many .words").all_inner_texts()
+    assert any("<img src=x onerror=alert('img')>" in text for text in shown)
+    assert page.locator(".columns.many .ruling", has_text=f"another name: {NAME}").count() > 0
+    names = page.locator("*").evaluate_all("all => all.flatMap(node => node.getAttributeNames())")
+    assert not any(name.startswith("on") for name in names)
+    links = page.locator("a").evaluate_all("all => all.map(link => link.getAttribute('href'))")
+    assert all(link.startswith(("#", "figures/")) for link in links)
+    assert opened.troubles == []
+    assert opened.foreign == []
+
+
+@pytest.mark.parametrize("row_id", ROW_IDS)
+def test_a_link_to_a_row_with_a_strange_name_works_and_runs_nothing(
+    browser: Browser, hostile: FinishedRun, row_id: str
+) -> None:
+    opened = opened_ready(browser, hostile.run.report_path, fragment=f"#row={quote(row_id, safe='')}")
+    assert focused(opened.page) == f"row={row_id}"
+    assert opened.page.locator(":focus .columns.many").count() == 1 or opened.page.locator(":focus").is_visible()
+    assert opened.troubles == []

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+from tests.browsing import CONTRAST, Opened
 from tests.sweep.made_up import SKILLS, made_up
 
 from nameplate.sweep.folder import SweepFolder
 from nameplate.sweep.page import write_sweep_page
-
-from .test_browser import CONTRAST, Opened, browser
-
-__all__ = ["browser"]
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7 * 7 }}"
 

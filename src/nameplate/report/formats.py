@@ -37,6 +37,11 @@ def p_value(p: float) -> str:
     return f"p{NBSP}={NBSP}{p:.2g}" if p < 0.001 else f"p{NBSP}={NBSP}{p:.3f}"
 
 
+def bare_p(p: float) -> str:
+    """A p-value in a column that says so: `0.031`."""
+    return p_value(p).removeprefix(f"p{NBSP}=").removeprefix("p").strip(NBSP)
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 59.95:
@@ -92,6 +97,7 @@ FILTERS = {
     "points": points,
     "count": count,
     "p_value": p_value,
+    "bare_p": bare_p,
     "duration": duration,
     "memory": memory,
     "loss": loss,

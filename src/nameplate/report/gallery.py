@@ -1,66 +1,41 @@
-"""The gallery: the same test image before and after training, chosen by a fixed rule and not by hand."""
+"""The gallery: each image with what every model said of it, so that a reader can see why a number is what it is."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, get_args
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from markupsafe import escape
 
-from nameplate.errors import RunDirectoryError
-from nameplate.report.formats import clip, words
-from nameplate.report.reading import iter_columns, kept_paths
-from nameplate.report.thumbnails import GALLERY_SIDE, Thumbnail, thumbnail
+from nameplate.recipe import ReportSection
+from nameplate.records import SplitName
+from nameplate.report.formats import clip
+from nameplate.report.kinds import FLIP_FLOP, Tally, choose, kinds_of
+from nameplate.report.marking import TEXT_LIMIT, Column, Marker, Said, is_scored, read_matcher
+from nameplate.report.predictions import SHOWN_SPLITS, Answers, Asked, read_answers, read_listings
+from nameplate.report.rest import pack
+from nameplate.report.thumbnails import Thumbnail, fitting, thumbnails
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import ScoreSummary
 
-Kind = Literal["fixed", "regressed", "still_wrong", "right_both"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-LABELS: Final[dict[Kind, str]] = {
+UNSCORED: Final = "unscored"
+"""One of the two compared models gave nothing to judge, as where a server failed."""
+ORDER: Final = ("fixed", "regressed", FLIP_FLOP, "still_wrong", "right_both", UNSCORED)
+LABELS: Final[dict[str, str]] = {
     "fixed": "Fixed",
     "regressed": "Regressed",
-    "still_wrong": "Still wrong",
+    FLIP_FLOP: "Flip-flop",
+    "still_wrong": "Always wrong",
     "right_both": "Right both times",
+    UNSCORED: "Not scored",
 }
-CAPTION: Final = "detail"
-"""The question whose answer is shown as the caption before and after."""
-TEXT_LIMIT: Final = 900
-PREDICTION_COLUMNS: Final = [
-    "checkpoint",
-    "split",
-    "row_id",
-    "image_sha256",
-    "name",
-    "prompt",
-    "answer",
-    "verdict",
-    "right",
-]
-
-Answers = dict[tuple[str, str], dict[str, Any]]
-"""One image's predictions by (checkpoint, prompt)."""
-
-
-class Piece(NamedTuple):
-    """A stretch of an answer; `is_name` where the true name stands."""
-
-    text: str
-    is_name: bool
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one model said about one image."""
-
-    pieces: tuple[Piece, ...]
-    right: bool
-    verdict: str
+MARKUP_BYTES: Final = 1_900
+"""Of a card without its texts and its picture: about 1,500 with two questions, 300 more with a third."""
+OTHER_SECTIONS_BYTES: Final = 3_000_000
+"""Kept free for the rest of the page."""
+LEAST_PICTURE_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True)
@@ -68,28 +43,31 @@ class Card:
     """One image of the gallery."""
 
     row_id: str
-    kind: Kind
+    split: SplitName
+    kinds: tuple[str, ...]
+    """The one that colours it first."""
     label: str
-    """The kind in words."""
+    """That kind in words."""
     name: str
     title: str
+    category: str
     picture: Thumbnail | None
-    before: Answer
-    after: Answer
-    caption_before: Answer | None
-    caption_after: Answer | None
+    columns: tuple[Column, ...]
+    """The base and the chosen model; `Gallery.rest` has the others."""
     teacher: str
-    """The clean caption of this row, which no model was trained on: it is a test row."""
+    """The clean caption of this row, which no model was trained on."""
 
+    @property
+    def rule(self) -> str:
+        """The rule that decided about the chosen model's answer, without the names it found."""
+        return self.columns[-1].said[0].answer.verdict.partition(":")[0]
 
-@dataclass(frozen=True)
-class Tally:
-    """How many images of one kind there are, and how many are shown."""
-
-    kind: Kind
-    label: str
-    total: int
-    shown: int
+    @property
+    def num_bytes(self) -> int:
+        """Of its texts on the page, about."""
+        texts = [piece.text for column in self.columns for said in column.said for piece in said.answer.pieces]
+        written = (*texts, self.teacher, self.title, self.category, *[self.name] * 4, *[self.row_id] * 4)
+        return sum(len(escape(text).encode("utf-8")) for text in written)
 
 
 @dataclass(frozen=True)
@@ -98,121 +76,169 @@ class Gallery:
 
     cards: tuple[Card, ...]
     tallies: tuple[Tally, ...]
+    """Of the test images. A flip-flop may be fixed or regressed as well."""
+    splits: tuple[SplitName, ...]
+    rest: str
+    """The answers of all other models, packed for the script; "" where there are none."""
+
+    @property
+    def flips(self) -> int:
+        """Flip-flops among all test images."""
+        return sum(tally.total for tally in self.tallies if tally.kind == FLIP_FLOP)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether there are more test images than are shown."""
+        return any(tally.shown < tally.total for tally in self.tallies)
+
+
+class _Fit(NamedTuple):
+    """Cards that fit into the page, the bytes that each picture may have, and the rest of their answers, packed."""
+
+    cards: Sequence[Card]
+    room: int
+    rest: str
+
+
+@dataclass(frozen=True)
+class _Models:
+    """Who answered, in the order of training, and what was asked, the question that decides first."""
+
+    names: tuple[str, ...]
+    questions: tuple[str, ...]
     before: str
     after: str
 
+    def column(self, model: str, answers: Answers, marker: Marker) -> Column | None:
+        rows = [(question, answers.get(Asked(model, question))) for question in self.questions]
+        said = tuple(Said(question, marker.answer(row)) for question, row in rows if row is not None)
+        if not said or said[0].question != self.questions[0]:
+            return None
+        role = {self.before: "before", self.after: "chosen"}.get(model, "")
+        return Column(self.names.index(model), model, role, said)
 
-def build_gallery(score: ScoreSummary, run: RunDirectory, *, num_images: int) -> Gallery:
-    """Choose `num_images` test images and put both models' answers beside each other.
+    def course(self, answers: Answers) -> list[bool]:
+        """Right or wrong to the question that decides, model by model, those without an answer to judge left out."""
+        rows = (answers.get(Asked(model, self.questions[0])) for model in self.names)
+        return [bool(row["right"]) for row in rows if row is not None and is_scored(row)]
+
+    def kinds(self, answers: Answers) -> tuple[str, ...] | None:
+        """None: one of the two that are compared did not answer."""
+        pair = [answers.get(Asked(model, self.questions[0])) for model in (self.before, self.after)]
+        if pair[0] is None or pair[1] is None:
+            return None
+        if not (is_scored(pair[0]) and is_scored(pair[1])):
+            return (UNSCORED,)
+        return kinds_of(bool(pair[0]["right"]), bool(pair[1]["right"]), self.course(answers))
+
+
+def build_gallery(score: ScoreSummary, run: RunDirectory, section: ReportSection) -> Gallery:
+    """Choose images of test and validation and put the models' answers beside each other.
 
     Raises:
         RunDirectoryError: the predictions are not there.
     """
-    comparison = score.comparison
-    answers = _read_answers(run, score)
-    pair = ((comparison.before, comparison.prompt), (comparison.after, comparison.prompt))
+    everything = read_answers(run)
+    models = _models(score, everything)
+    marker = Marker(read_matcher(score, run))
     kinds = {
-        row_id: kind_of(bool(of[pair[0]]["right"]), bool(of[pair[1]]["right"]))
-        for row_id, of in answers.items()
-        if pair[0] in of and pair[1] in of
+        split: {row: of for row, answers in rows.items() if (of := models.kinds(answers)) is not None}
+        for split, rows in everything.items()
     }
-    names = {row_id: str(answers[row_id][pair[0]]["name"]) for row_id in kinds}
-    chosen = choose(kinds, names, num_images=num_images)
-    listings = _read_listings(run, chosen)
-    cards = tuple(
-        _card(run, score, answers[row_id], kinds[row_id], listings.get(row_id, {"row_id": row_id})) for row_id in chosen
-    )
-    tallies = tuple(
-        Tally(kind, LABELS[kind], _count(kinds.values(), kind), _count((card.kind for card in cards), kind))
-        for kind in KINDS
-    )
-    return Gallery(cards, tallies, comparison.before, comparison.after)
-
-
-def kind_of(before: bool, after: bool) -> Kind:
-    """What became of an image."""
-    if after:
-        return "right_both" if before else "fixed"
-    return "regressed" if before else "still_wrong"
-
-
-def choose(kinds: dict[str, Kind], names: dict[str, str], *, num_images: int) -> list[str]:
-    """Row ids to show: every kind gets an eighth if it has so many, the rest is shared out by size.
-
-    Within a kind, one image of each name comes before the second of any, in an order fixed by a hash of the row id.
-    """
-    queues = {kind: _spread([row for row, of in kinds.items() if of == kind], names) for kind in KINDS}
-    quota = {kind: min(len(rows), num_images // 8) for kind, rows in queues.items()}
-    for _ in range(min(num_images, len(kinds)) - sum(quota.values())):
-        # The kind whose share of the page lags most behind its share of the test.
-        lagging = [kind for kind in KINDS if quota[kind] < len(queues[kind])]
-        quota[max(lagging, key=lambda kind: len(queues[kind]) / (quota[kind] + 1))] += 1
-    return [row for kind in KINDS for row in queues[kind][: quota[kind]]]
-
-
-def mark_name(text: str, name: str) -> tuple[Piece, ...]:
-    """Cut a text where the true name stands as whole words, in any case. For the eye only: the matcher judges."""
-    pattern = re.compile(rf"(?<!\w)({re.escape(name)})(?!\w)", re.IGNORECASE) if name else None
-    parts = pattern.split(text) if pattern is not None else [text]
-    return tuple(Piece(part, index % 2 == 1) for index, part in enumerate(parts) if part)
-
-
-def _count(kinds: Iterable[Kind], kind: Kind) -> int:
-    return sum(1 for of in kinds if of == kind)
-
-
-def _spread(rows: list[str], names: dict[str, str]) -> list[str]:
-    ordered = sorted(rows, key=lambda row: hashlib.sha256(row.encode("utf-8")).hexdigest())
-    seen: dict[str, int] = defaultdict(int)
-    rounds = []
-    for place, row in enumerate(ordered):
-        rounds.append((seen[names[row]], place, row))
-        seen[names[row]] += 1
-    return [row for _, _, row in sorted(rounds)]
-
-
-def _read_answers(run: RunDirectory, score: ScoreSummary) -> dict[str, Answers]:
-    path = run.folder("score") / "predictions.parquet"
-    if not path.exists():
-        raise RunDirectoryError(str(path), found="no predictions", fix="run `nameplate score` first")
-    comparison = score.comparison
-    wanted = pa.array([comparison.before, comparison.after], pa.string())
-    filters = (pc.field("split") == comparison.split) & pc.field("checkpoint").isin(wanted)
-    table = pq.read_table(path, columns=PREDICTION_COLUMNS, filters=filters)
-    answers: dict[str, Answers] = defaultdict(dict)
-    for row in table.to_pylist():
-        answers[row["row_id"]][row["checkpoint"], row["prompt"]] = row
-    return dict(answers)
-
-
-def _read_listings(run: RunDirectory, chosen: list[str]) -> dict[str, dict[str, Any]]:
-    wanted = set(chosen)
-    columns = ["row_id", "title", "image_sha256", "image_ext", "caption"]
-    return {row["row_id"]: row for row in iter_columns(kept_paths(run, "split"), columns) if row["row_id"] in wanted}
-
-
-def _card(run: RunDirectory, score: ScoreSummary, answers: Answers, kind: Kind, listing: dict[str, Any]) -> Card:
-    comparison = score.comparison
-    headline = answers[comparison.before, comparison.prompt]
-    captions = [
-        answers.get((model, CAPTION)) if comparison.prompt != CAPTION else None
-        for model in (comparison.before, comparison.after)
+    wanted = {"test": section.gallery, "validation": section.gallery_validation if section.gallery else 0}
+    chosen = {split: _choose(kinds[split], everything[split], wanted[split]) for split in SHOWN_SPLITS}
+    listings = read_listings(run, {row for rows in chosen.values() for row in rows})
+    cards = [
+        _card(models, marker, everything[split][row], kinds[split][row], listings.get(row, {}))
+        for split in SHOWN_SPLITS
+        for row in chosen[split]
     ]
+    fit = _fit(cards, models, marker, everything, section.max_bytes - OTHER_SECTIONS_BYTES)
+    return Gallery(
+        cards=tuple(_with_pictures(run, fit, listings)),
+        tallies=_tallies(kinds["test"], [card for card in fit.cards if card.split == "test"]),
+        splits=tuple(split for split in SHOWN_SPLITS if any(card.split == split for card in fit.cards)),
+        rest=fit.rest,
+    )
+
+
+def _models(score: ScoreSummary, everything: Mapping[SplitName, Mapping[str, Answers]]) -> _Models:
+    asked = {asked for rows in everything.values() for answers in rows.values() for asked in answers}
+    questions = sorted({each.question for each in asked} - {score.headline})
+    told = {each.model for each in asked}
+    return _Models(
+        names=tuple(each.name for each in score.checkpoints if each.name in told),
+        questions=(score.headline, *questions),
+        before=score.comparison.before,
+        after=score.comparison.after,
+    )
+
+
+def _choose(kinds: Mapping[str, tuple[str, ...]], rows: Mapping[str, Answers], num_images: int) -> list[str]:
+    names = {row: str(next(iter(rows[row].values()))["name"]) for row in kinds}
+    return choose({row: of[0] for row, of in kinds.items()}, names, num_images=num_images, order=ORDER)
+
+
+def _card(
+    models: _Models, marker: Marker, answers: Answers, kinds: tuple[str, ...], listing: Mapping[str, Any]
+) -> Card:
+    headline = answers[Asked(models.after, models.questions[0])]
+    pair = (models.column(model, answers, marker) for model in dict.fromkeys((models.before, models.after)))
     return Card(
-        row_id=str(listing["row_id"]),
-        kind=kind,
-        label=LABELS[kind],
+        row_id=str(headline["row_id"]),
+        split=headline["split"],
+        kinds=kinds,
+        label=LABELS[kinds[0]],
         name=str(headline["name"]),
         title=str(listing.get("title") or ""),
-        picture=thumbnail(run.images, headline["image_sha256"], listing.get("image_ext"), side=GALLERY_SIDE),
-        before=_answer(headline),
-        after=_answer(answers[comparison.after, comparison.prompt]),
-        caption_before=_answer(captions[0]) if captions[0] is not None else None,
-        caption_after=_answer(captions[1]) if captions[1] is not None else None,
+        category=str(listing.get("category") or ""),
+        picture=None,
+        columns=tuple(column for column in pair if column is not None),
         teacher=clip(str(listing.get("caption") or ""), TEXT_LIMIT),
     )
 
 
-def _answer(row: dict[str, Any]) -> Answer:
-    text = clip(str(row["answer"] or ""), TEXT_LIMIT)
-    return Answer(mark_name(text, str(row["name"])), bool(row["right"]), words(str(row["verdict"])))
+def _rest(models: _Models, marker: Marker, answers: Mapping[str, Answers]) -> str:
+    others = [model for model in models.names if model not in (models.before, models.after)]
+    columns = {
+        row: [column for model in others if (column := models.column(model, of, marker)) is not None]
+        for row, of in answers.items()
+    }
+    return pack({row: found for row, found in columns.items() if found})
+
+
+def _fit(
+    cards: Sequence[Card],
+    models: _Models,
+    marker: Marker,
+    everything: Mapping[SplitName, Mapping[str, Answers]],
+    budget: int,
+) -> _Fit:
+    """As many cards, from the first on, as leave each other room for a picture."""
+    while cards:
+        rest = _rest(models, marker, {card.row_id: everything[card.split][card.row_id] for card in cards})
+        room = _room(cards, budget - len(rest))
+        if room >= LEAST_PICTURE_BYTES:
+            return _Fit(cards, room, rest)
+        cards = cards[: len(cards) * 9 // 10]
+    return _Fit((), 0, "")
+
+
+def _with_pictures(run: RunDirectory, fit: _Fit, listings: Mapping[str, Mapping[str, Any]]) -> list[Card]:
+    rows = [listings.get(card.row_id, {}) for card in fit.cards]
+    files = [(row.get("image_sha256"), row.get("image_ext")) for row in rows]
+    pictures = thumbnails(run.images, files, size=fitting(fit.room), made=run.thumbnails)
+    return [replace(card, picture=picture) for card, picture in zip(fit.cards, pictures, strict=True)]
+
+
+def _room(cards: Sequence[Card], budget: int) -> int:
+    """Bytes of a picture, before base64 makes four of three."""
+    texts = sum(card.num_bytes + MARKUP_BYTES for card in cards)
+    return (budget - texts) * 3 // 4 // len(cards)
+
+
+def _tallies(kinds: Mapping[str, tuple[str, ...]], cards: Sequence[Card]) -> tuple[Tally, ...]:
+    total = Counter(kind for of in kinds.values() for kind in of)
+    shown = Counter(kind for card in cards for kind in card.kinds)
+    order = ORDER if total[UNSCORED] else ORDER[:-1]
+    return tuple(Tally(kind, LABELS[kind], total[kind], shown[kind]) for kind in order)

@@ -6,20 +6,20 @@ import base64
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from nameplate.recipe import ReportSection
 from nameplate.records import SPLITS
 from nameplate.report.captions import build_captions
-from nameplate.report.charts import accuracy_figure, loss_figure, support_figure
+from nameplate.report.figures import FOLDER, write_figures
 from nameplate.report.funnel import build_funnel
 from nameplate.report.gallery import build_gallery
 from nameplate.report.images import build_images
-from nameplate.report.names import build_names
+from nameplate.report.leaks import build_leaks
 from nameplate.report.probe import build_probe
 from nameplate.report.provenance import build_provenance
+from nameplate.report.sections import Sections, build_sections
 from nameplate.report.teacher import build_teacher
 from nameplate.report.templating import asset, environment
 from nameplate.report.verdict import build_verdict
@@ -29,7 +29,7 @@ from nameplate.summary import RunSummary
 
 
 def write_report(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, command: str) -> Path:
-    """Write `report.html` of a scored run in one step and return its path.
+    """Write `report.html` of a scored run in one step, its charts as files beside it, and return its path.
 
     Args:
         summary: every number of the run.
@@ -40,12 +40,18 @@ def write_report(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, co
     Raises:
         RunDirectoryError: there are no predictions, or the page cannot be written.
     """
-    write_text(run.report_path, render_page(summary, run=run, recipe_yaml=recipe_yaml, command=command))
+    sections = build_sections(summary, run)
+    page = render_page(summary, run=run, recipe_yaml=recipe_yaml, command=command, sections=sections)
+    write_figures(sections.figures, run.root / FOLDER)
+    write_text(run.report_path, page)
     return run.report_path
 
 
-def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, command: str) -> str:
-    """The page as text."""
+def render_page(
+    summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, command: str, sections: Sections | None = None
+) -> str:
+    """The page as text; `sections`, if they were built already."""
+    sections = sections or build_sections(summary, run)
     section = ReportSection.model_validate(summary.recipe.get("report", {}))
     script = asset("script.js")
     return (
@@ -66,20 +72,13 @@ def render_page(summary: RunSummary, *, run: RunDirectory, recipe_yaml: str, com
             images=build_images(summary),
             teacher=build_teacher(run),
             captions=build_captions(summary),
-            figures=_curves(summary),
             probe=build_probe(summary, run),
-            support=support_figure(summary.score.names),
-            names=build_names(summary.score.names),
-            gallery=build_gallery(summary.score, run, num_images=section.gallery),
-            provenance=build_provenance(summary, recipe_yaml=recipe_yaml, command=command),
+            sections=sections,
+            leaks=build_leaks(run),
+            gallery=build_gallery(summary.score, run, section),
+            provenance=build_provenance(summary, run, recipe_yaml=recipe_yaml, command=command),
         )
     )
-
-
-def _curves(summary: RunSummary) -> list[Any]:
-    score = summary.score
-    asked = sorted(score.checkpoints[0].metrics["validation"], key=lambda prompt: prompt != score.headline)
-    return [*(accuracy_figure(score, prompt) for prompt in asked), loss_figure(score, summary.train)]
 
 
 def _csp_hash(script: str) -> str:

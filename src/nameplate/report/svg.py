@@ -16,8 +16,24 @@ PAINT: Final = {
     "test": "#0a0b05",
     "train": "#0a0b06",
     "paper": "#0a0b07",
+    "strict": "#0a0b08",
+    "mention": "#0a0b09",
+    "closed": "#0a0b10",
 }
 """Stand-ins that a chart is drawn with; on the page each becomes the CSS variable of its name."""
+LIGHT: Final = {
+    "ink": "#1c1e22",
+    "muted": "#5d626b",
+    "grid": "#dedbd2",
+    "validation": "#2867ad",
+    "test": "#b4500c",
+    "train": "#6d727b",
+    "paper": "#ffffff",
+    "strict": "#7a3e9d",
+    "mention": "#0f766e",
+    "closed": "#9a6a00",
+}
+"""What each becomes in a file: the page's colours by day."""
 
 _ALLOWED: Final = {"svg", "g", "path", "line", "rect", "circle", "text", "tspan", "defs", "clipPath", "title"}
 _DROPPED: Final = {"role", "aria-label", "aria-hidden", "aria-roledescription", "class", "font-family", "version"}

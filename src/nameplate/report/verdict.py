@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from nameplate.records import SplitName
+from nameplate.report.checks import build_checks
 from nameplate.report.formats import count, percent, question
-from nameplate.summary import CheckpointScores, Comparison, Metrics, Outcome, RunSummary, ScoreSummary
+from nameplate.summary import CheckpointScores, Comparison, Metrics, Outcome, Proportion, RunSummary, ScoreSummary
 
 WIDE_HALF_INTERVAL: Final = 0.05
 """A difference known no better than this (as a share) earns a warning about the size of the test."""
+
+TOP: Final = 5
+"""Being among the first so many says something only where there are more names."""
 
 WORDS: Final[dict[Outcome, str]] = {
     "better": "The model learned",
@@ -29,6 +34,17 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """One way to count, by both models."""
+
+    label: str
+    before: Proportion | None
+    after: Proportion | None
+    """None: that model was not asked, or a version wrote the scores that did not count so."""
+    decides: bool = False
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the box at the top of the page says."""
 
@@ -37,7 +53,9 @@ class Verdict:
     before: Side
     after: Side
     comparison: Comparison
-    choice: str
+    measures: tuple[Measure, ...]
+    notes: tuple[tuple[str, str], ...]
+    """What else belongs to the verdict, in words: (subject, sentence)."""
     warnings: tuple[str, ...]
 
 
@@ -50,7 +68,8 @@ def build_verdict(summary: RunSummary) -> Verdict:
         before=Side(comparison.before, "before training", _compared(score, comparison.before)),
         after=Side(comparison.after, "chosen checkpoint", _compared(score, comparison.after)),
         comparison=comparison,
-        choice=_choice(score),
+        measures=tuple(_measures(score)),
+        notes=tuple((subject, text) for subject, text in _notes(score) if text),
         warnings=tuple(_warnings(summary)),
     )
 
@@ -67,6 +86,34 @@ def metrics_of(scores: CheckpointScores, split: SplitName, prompt: str) -> Metri
 
 def _compared(score: ScoreSummary, name: str) -> Metrics:
     return scores_of(score, name).metrics[score.comparison.split][score.comparison.prompt]
+
+
+def _measures(score: ScoreSummary) -> Iterator[Measure]:
+    """The ways to count, strict ones first, on the rows that decide."""
+    models = [scores_of(score, name) for name in (score.comparison.before, score.comparison.after)]
+    was, now = (_compared(score, scores.name) for scores in models)
+    yield Measure("the name and nothing else", was.strict, now.strict)
+    yield Measure("the right name and no other", was.accuracy, now.accuracy, decides=True)
+    yield Measure("the right name, others or not", was.mention_any, now.mention_any)
+    closed = [scores.closed.get(score.comparison.split) for scores in models]
+    names = max((each.names for each in closed if each is not None), default=0)
+    picked = [(each.picked, each.in_five) if each is not None else (None, None) for each in closed]
+    yield Measure(f"picks it of all {count(names)} names", picked[0][0], picked[1][0])
+    if names > TOP:
+        yield Measure("has it among its first five", picked[0][1], picked[1][1])
+    yield Measure("another name", was.wrong_name, now.wrong_name)
+    yield Measure("no known name", was.no_name, now.no_name)
+    yield Measure("cut off by the token limit", was.cut_off, now.cut_off)
+
+
+def _notes(score: ScoreSummary) -> Iterator[tuple[str, str]]:
+    checks, chosen = build_checks(score), scores_of(score, score.selected)
+    closed, learned = chosen.closed.get(score.comparison.split), chosen.memorisation
+    yield "Choice", _choice(score)
+    yield "Knows and says", closed.sentence if closed is not None else ""
+    yield "By heart", learned.sentence if learned is not None else ""
+    yield "Test looks", score.looks.sentence if score.looks is not None else ""
+    yield "Self-checks", checks.line if checks is not None else ""
 
 
 def _choice(score: ScoreSummary) -> str:
@@ -100,8 +147,10 @@ def _choice(score: ScoreSummary) -> str:
 
 
 def _warnings(summary: RunSummary) -> list[str]:
-    comparison, trained = summary.score.comparison, len(summary.score.checkpoints) - 1
-    warnings = []
+    score, comparison = summary.score, summary.score.comparison
+    looked = sum(scores.epoch > 0 and "test" in scores.metrics for scores in score.checkpoints)
+    metrics = _compared(score, comparison.after)
+    warnings = list(score.notes)
     if summary.simulated_teacher:
         warnings.append(
             "The captions were written by a simulator that knows the truth. This run shows that the pipeline works and "
@@ -113,9 +162,13 @@ def _warnings(summary: RunSummary) -> list[str]:
             f"The test is small: {count(comparison.n)} images leave the difference uncertain by about "
             f"{100 * half:.0f} points either way."
         )
-    if trained > 1:
+    if metrics.unscored:
         warnings.append(
-            f"The test split was looked at for each of the {trained} checkpoints. The choice was made on validation "
+            f"{count(metrics.unscored)} images got no answer of {comparison.after} and are in none of its shares."
+        )
+    if looked > 1:
+        warnings.append(
+            f"The test split was looked at for each of the {looked} checkpoints. The choice was made on validation "
             "alone; whoever picks another checkpoint after reading the test curve has no unseen test any more."
         )
     warnings.append(

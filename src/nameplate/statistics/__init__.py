@@ -45,6 +45,7 @@ from nameplate.statistics.proportions import (
 )
 from nameplate.statistics.several import holm, selection_optimism
 from nameplate.statistics.shrinkage import Prior, Shrunk, fit_prior, shrink
+from nameplate.statistics.slices import slice_p
 
 __all__ = [
     "ALPHA",
@@ -88,6 +89,7 @@ __all__ = [
     "share_difference_bootstrap",
     "shrink",
     "sign_flip_exact",
+    "slice_p",
     "unpaired_detectable",
     "unpaired_difference",
     "unpaired_p",

@@ -165,6 +165,8 @@ def _result(trial: Trial, done: Finished | None, failure: Failure | None, folder
         train_seconds=stage.seconds,
         peak_memory_bytes=stage.peak_memory_bytes,
         cached_bytes=done.summary.train.kept_bytes,
+        guards=done.scores.guards,
+        base_guards=done.summary.score.checkpoints[0].guards,
     )
 
 

@@ -12,11 +12,13 @@ from urllib.parse import quote
 import yaml
 from markupsafe import Markup
 
+from nameplate.report.figures import FOLDER, write_figures
 from nameplate.report.templating import asset, environment
 from nameplate.store.files import write_text
 from nameplate.summary import ComponentRow
+from nameplate.sweep.figures import freeze_figure
 from nameplate.sweep.folder import SweepFolder
-from nameplate.sweep.results import MemberRow, SweepSummary
+from nameplate.sweep.results import MemberRow, SweepSummary, TrialResult
 
 LEAST_SPAN: Final = 0.05
 """The differences' axis reaches at least so far to both sides, so that noise does not fill it."""
@@ -35,6 +37,18 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Knows:
+    """What a member still knows beside the names, over its seeds."""
+
+    share: float
+    """Right answers to questions that are not about the name."""
+    base: float
+    """Of the base, to the same questions."""
+    worse: tuple[str, ...]
+    """What became worse, in words."""
+
+
+@dataclass(frozen=True)
 class Line:
     """One member on the page."""
 
@@ -48,10 +62,12 @@ class Line:
     cached_bytes: int | None
     changes: str
     """As YAML."""
+    knows: Knows | None
+    """None: nobody asked."""
 
 
 def write_sweep_page(summary: SweepSummary, folder: SweepFolder) -> Path:
-    """Write `sweep.html` in one step and return its path.
+    """Write `sweep.html` in one step, the freeze matrix as files beside it, and return the page's path.
 
     Raises:
         RunDirectoryError: it cannot be written.
@@ -70,6 +86,8 @@ def write_sweep_page(summary: SweepSummary, folder: SweepFolder) -> Path:
             span=_span(summary.rows),
         )
     )
+    drawn = freeze_figure(summary)
+    write_figures([drawn] if drawn is not None else [], folder.root / FOLDER)
     write_text(folder.page_path, page)
     return folder.page_path
 
@@ -87,7 +105,19 @@ def _line(row: MemberRow) -> Line:
         changes=yaml.safe_dump(row.changes, sort_keys=False, allow_unicode=True, default_flow_style=None)
         if row.changes
         else "(nothing)\n",
+        knows=_knows(done),
     )
+
+
+def _knows(done: Sequence[TrialResult]) -> Knows | None:
+    pairs = [(trial.guards, trial.base_guards) for trial in done]
+    now = [each.right for after, _ in pairs if after is not None for each in after.questions]
+    was = [each.right for _, base in pairs if base is not None for each in base.questions]
+    if not (sum(right.n for right in now) and sum(right.n for right in was)):
+        return None
+    share, base = (sum(right.count for right in own) / sum(right.n for right in own) for own in (now, was))
+    worse = dict.fromkeys(line for after, _ in pairs if after is not None for line in after.sentences)
+    return Knows(share, base, tuple(worse))
 
 
 def _cell(part: ComponentRow, words: str) -> Cell:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from nameplate.records import ComponentName
-from nameplate.summary import ComponentRow, Outcome, Proportion
+from nameplate.summary import ComponentRow, GuardScores, Outcome, Proportion
 
 
 class _Result(BaseModel):
@@ -62,6 +62,10 @@ class TrialResult(_Result):
     """Of the process, while it trained."""
     cached_bytes: int | None = None
     """Frozen prefix on disk; none: not known."""
+    guards: GuardScores | None = None
+    """What the chosen checkpoint still knows beside the names; none: it was not asked."""
+    base_guards: GuardScores | None = None
+    """What the base knew."""
 
 
 class MemberComparison(_Result):
