@@ -5,10 +5,12 @@
     python benchmarks/train.py --policies vision_frozen --rounds 1 --no-peers
 
 A random InternVL of about 50 million parameters learns 240 captions of 30 to 110 words, in steps of 24, in bfloat16,
-one tile each, the same rows in the same order in the first epoch, with no gradient checkpointing, no packing by the
-peer (it needs flash attention), AdamW and the same prompt. The tools take turns. Their start, loading and tokenising
-are not counted; filling caches is said apart and counted in `over 5`. Of LLaMA-Factory, whose epochs are all alike,
-`--peer-steps` steps are timed after one that is not.
+one tile each, the same rows in the same order in the first epoch, with no gradient checkpointing (LLaMA-Factory has it
+on unless told otherwise, which is slower: `--peer-checkpointing`), no packing by the peer (it needs flash attention),
+AdamW and the same prompt. The tools take turns. Their start, loading and tokenising are not counted; filling caches and
+compiling layers, nothing compiled being there before, are said apart as `fill` and counted in `over 5`. Layers are
+compiled whatever is ahead (`memory.compile: on`): by itself a training as short as this one would not. Of
+LLaMA-Factory, whose epochs are all alike, `--peer-steps` steps are timed after one that is not.
 
 `cpu` is processor time of an example in later epochs, all threads: of all figures the one that other work on the
 machine disturbs least. `share` is the arithmetic that a step must do over what the machine does in plain square
@@ -84,10 +86,14 @@ def _case(shop: Shop, policy: str, python: str | None, options: argparse.Namespa
     peers: list[Row] = []
     for _ in range(1 if options.quick else options.rounds):
         rates.append(product_rate(options.threads))
-        job = our_job(shop, policy, epochs=2, threads=options.threads, memory=json.loads(options.memory))
+        memory = {"compile": "auto" if options.quick else "on", **json.loads(options.memory)}
+        job = our_job(shop, policy, epochs=2, threads=options.threads, memory=memory)
         ours.append(_ours(run([sys.executable, "train_ours.py"], job), len(shop.texts)))
         if python is not None:
-            extra = {"flash_attn": options.peer_attention}
+            extra = {
+                "flash_attn": options.peer_attention,
+                "disable_gradient_checkpointing": not options.peer_checkpointing,
+            }
             job = peer_job(shop, policy, steps=options.peer_steps + 1, threads=options.threads, arguments=extra)
             peers.append(_peer(run([python, "train_peer.py"], job)))
     row: Row = {"policy": policy, "ours": _middle(ours), "peer": _middle(peers) if peers else None}
@@ -110,10 +116,16 @@ def run(command: Sequence[str], job: Job) -> Row:
     path = Path(job["folder"] if "folder" in job else job["run"]).with_suffix(".json")
     path.write_text(json.dumps(job))
     script = Path(__file__).with_name(command[1])
-    environment = {**os.environ, **_ENVIRONMENT, "OMP_NUM_THREADS": str(job["threads"])}
-    done = subprocess.run(
-        [command[0], str(script), str(path)], env=environment, capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory() as compiled:
+        environment = {
+            **os.environ,
+            **_ENVIRONMENT,
+            "OMP_NUM_THREADS": str(job["threads"]),
+            "TORCHINDUCTOR_CACHE_DIR": compiled,
+        }
+        done = subprocess.run(
+            [command[0], str(script), str(path)], env=environment, capture_output=True, text=True, check=False
+        )
     if done.returncode != 0:
         raise SystemExit(f"{script.name} failed: {done.stderr[-3000:]}")
     found: Row = json.loads(done.stdout.splitlines()[-1])
@@ -206,6 +218,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--peer-attention", choices=["sdpa", "disabled"], default="sdpa", help="disabled: plain products"
     )
+    parser.add_argument("--peer-checkpointing", action="store_true", help="as LLaMA-Factory does unless told otherwise")
     parser.add_argument("--memory", default="{}", help="our recipe's train.memory, as JSON")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     return parser.parse_args()

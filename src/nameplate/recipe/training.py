@@ -99,6 +99,9 @@ class MemorySection(Section):
     """What is computed once and kept on disk, where nothing before it learns. auto: what saves most, if any does."""
     prefix_max_bytes: int = Field(64_000_000_000, ge=0)
     """Most bytes of it on disk."""
+    compile: Annotated[Literal["off", "on", "auto"], _Switch] = "auto"
+    """Fuse what lies between products in the language model's layers (one CPU process, with a C++ compiler). on: where
+    one layer tried is faster; auto: where enough work is ahead, too."""
 
 
 class TrainSection(Section):
@@ -170,7 +173,7 @@ class TrainSection(Section):
 
     def without_means(self) -> TrainSection:
         """Less what decides only where and how fast it is computed: two that are equal so learn the same."""
-        memory = self.memory.model_copy(update={"prefix": "auto", "prefix_max_bytes": 0})
+        memory = self.memory.model_copy(update={"prefix": "auto", "prefix_max_bytes": 0, "compile": "auto"})
         return self.model_copy(update={"memory": memory})
 
     def policies(self) -> dict[ComponentName, ComponentPolicy]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -28,6 +30,17 @@ def give_freed_memory_back() -> bool:
     library: Any = ctypes.CDLL(None)
     library.malloc_trim(0)
     return True
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Hold on to it for a while, and then give it back."""
+    keeping = keep_freed_memory()
+    try:
+        yield
+    finally:
+        if keeping:
+            give_freed_memory_back()
 
 
 def _set(values: dict[int, int]) -> bool:

@@ -14,6 +14,7 @@ from nameplate.models.step.allocator import give_freed_memory_back
 from nameplate.progress import Progress, SilentProgress, bar
 from nameplate.recipe import ModelSection, ScoreSection, TrainSection
 from nameplate.stages.train.collator import Collator
+from nameplate.stages.train.compiling import compile_where_it_pays
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.keeper import Keeper, prune
 from nameplate.stages.train.losses import LossLog
@@ -107,8 +108,9 @@ def _run(training: Training, validation: Validation | None, progress: Progress) 
 def _clear(training: Training) -> None:
     """Remove what an earlier training with other inputs has left."""
     training.resume_path.unlink(missing_ok=True)
-    for folder in training.run.checkpoints.glob("*epoch-*"):
-        remove_folder(folder)
+    for pattern in ("*epoch-*", "*average-*"):
+        for folder in training.run.checkpoints.glob(pattern):
+            remove_folder(folder)
 
 
 def _proportion(accuracy: Accuracy) -> Proportion:
@@ -130,6 +132,7 @@ def _train(training: Training, start: Position, validation: Validation | None, p
     if start.epoch == 0:
         progress.note(f"train: {_audit(training).sentence()}")
     make_room_on_device(training, prefix)
+    compile_where_it_pays(training, collator, progress, start_epoch=start.epoch)
     log = LossLog(
         training.rows.row_ids, steps_per_epoch=plan.steps_per_epoch, logged=start.losses, ranks=training.ranks
     )
