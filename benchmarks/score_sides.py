@@ -14,6 +14,7 @@ from transformers import GenerationConfig
 from nameplate.models.closedset import answer_shares
 from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.load import LoadedModel
+from nameplate.models.prefix.store import PrefixStore
 from nameplate.models.respondent import Question, Respondent
 from nameplate.store.journal import Journal
 from nameplate.store.rundir import RunDirectory
@@ -40,6 +41,20 @@ def ours(bench: Bench, images: Sequence[ImageKey], batch_size: int = 64) -> Spen
     """As scoring asks, from files to answers in a journal."""
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.db") as journal:
         respondent = _respondent(bench, journal, batch_size)
+        questions = [Question(image, PROMPT) for image in images]
+        started = _now()
+        said = respondent.answers(questions, lambda _: None)
+        return _spent(started, [said[question] for question in questions])
+
+
+def ours_again(bench: Bench, images: Sequence[ImageKey], batch_size: int = 64) -> Spent:
+    """As scoring asks where another model with the same frozen tower was asked before: what it saw is on disk."""
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.db") as journal:
+        kept = PrefixStore(Path(folder) / "prefix", max_bytes=1 << 30)
+        first = _respondent(bench, journal, batch_size, kept)
+        for start in range(0, len(images), batch_size):
+            first.see(images[start : start + batch_size])
+        respondent = _respondent(bench, journal, batch_size, kept)
         questions = [Question(image, PROMPT) for image in images]
         started = _now()
         said = respondent.answers(questions, lambda _: None)
@@ -96,7 +111,7 @@ def _settings(bench: Bench) -> GenerationConfig:
     return settings
 
 
-def _respondent(bench: Bench, journal: Journal, batch_size: int) -> Respondent:
+def _respondent(bench: Bench, journal: Journal, batch_size: int, kept: PrefixStore | None = None) -> Respondent:
     loaded = bench.loaded
     found = Respondent(
         loaded.folder,
@@ -105,6 +120,7 @@ def _respondent(bench: Bench, journal: Journal, batch_size: int) -> Respondent:
         journal=journal,
         max_new_tokens=bench.max_new_tokens,
         batch_size=batch_size,
+        kept=kept,
     )
     # Loading is not counted, for no side.
     found.__dict__["loaded"] = loaded

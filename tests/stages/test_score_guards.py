@@ -25,7 +25,7 @@ from nameplate.progress import Advance
 from nameplate.recipe import GuardSection
 from nameplate.records import SCHEMAS, rejected_schema
 from nameplate.stages.score.guards import GuardAnswers, GuardRound, conclude
-from nameplate.stages.score.guards.columns import choose_columns
+from nameplate.stages.score.guards.columns import choose_columns, column_label
 from nameplate.stages.score.guards.unnamed import drawn
 from nameplate.stages.score.guards.values import ValueReader, value_words
 from nameplate.stages.score.replies import Reply
@@ -124,6 +124,20 @@ def test_columns_that_can_be_asked_about_are_chosen_the_fullest_first(tmp_path: 
         ),
     )
     assert chosen(run) == ["category", "colour", "pattern"]
+
+
+@pytest.mark.parametrize(
+    ("column", "label"),
+    [
+        ("Colour_Family", "colour family"),
+        ("category2_code", "category"),
+        ("size2", "size"),
+        ("code", "code"),
+        ("3d", "3d"),
+    ],
+)
+def test_a_column_is_spoken_of_in_words(column: str, label: str) -> None:
+    assert column_label(column) == label
 
 
 def test_wanted_columns_are_asked_about_whatever_they_are(tmp_path: Path) -> None:

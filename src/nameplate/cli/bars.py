@@ -75,6 +75,6 @@ class _Bar:
         if self._task is not None:
             self._bars.remove_task(self._task)
         seconds = time.monotonic() - self._started
-        rate = f", {self._steps / seconds:,.0f}/s" if seconds > 1 else ""
+        rate = f", {self._steps / seconds:,.0f}/s" if 1 < seconds <= self._steps else ""
         line = f"{self._label:<16} {self._steps:>9,} in {seconds:.1f} s{rate}"
         self._console.print(line, markup=False, highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,9 @@ from nameplate.store.rundir import RunDirectory
 MOST_COLUMNS: Final = 3
 CATEGORY: Final = "category"
 QUESTION: Final = "What is the {column} of this product?"
+_NUMBERED: Final = re.compile(r"(?<=[a-z])\d+\b")
+_NO_WORDS: Final = {"code", "id"}
+"""At the end of a column's name, they tell a table's reader something, and a model nothing."""
 _READ: Final = ["row_id", "name", "category", "attributes", "image_sha256", "image_ext", "split", "group_id"]
 
 
@@ -80,8 +84,11 @@ def question_of(column: str) -> str:
 
 
 def column_label(column: str) -> str:
-    """A column as it is spoken of: "Colour_Family" is "colour family"."""
-    return " ".join(column.replace("_", " ").split()).lower()
+    """A column as it is spoken of: "Colour_Family" is "colour family", "category2_code" is "category"."""
+    words = _NUMBERED.sub("", column.replace("_", " ").lower()).split()
+    if len(words) > 1 and words[-1] in _NO_WORDS:
+        words.pop()
+    return " ".join(words) or column
 
 
 def _check_wanted(column: str, tally: Tally) -> None:
