@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal, get_args
 from nameplate.compare.aligning import Aligned
 from nameplate.compare.subjects import Compared
 from nameplate.names import Matcher
+from nameplate.report.kinds import choose
 from nameplate.report.marking import Answer, Marker
 from nameplate.report.thumbnails import GALLERY_SIDE, Thumbnail, thumbnail
 
@@ -32,8 +32,6 @@ LABELS_OF_TWO: Final[dict[Kind, str]] = {
 }
 SHOWN: Final = 120
 """Images on the page, each with a thumbnail of at most 25 kB."""
-LEAST: Final = 8
-"""Each kind gets one of so many places, if it has so many images."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,8 @@ def build_cards(models: Sequence[Compared], aligned: Aligned) -> tuple[list[Card
     """The images that are shown, kind by kind, and how many of each kind there are."""
     kinds = [kind_of([bool(rows[place]["right"]) for rows in aligned.rows]) for place in range(len(aligned.keys))]
     ids = [row_id for row_id, _ in aligned.keys]
-    chosen = choose(dict(zip(ids, kinds, strict=True)), dict(zip(ids, aligned.names, strict=True)), num_images=SHOWN)
+    of_row, names = dict(zip(ids, kinds, strict=True)), dict(zip(ids, aligned.names, strict=True))
+    chosen = choose(of_row, names, num_images=SHOWN, order=KINDS)
     places = {row_id: place for place, row_id in enumerate(ids)}
     listings = models[0].listings(["title", "image_ext"])
     registry = aligned.registry or models[0].registry
@@ -99,30 +98,6 @@ def kind_of(right: Sequence[bool]) -> Kind:
     if all(right[1:]):
         return "fixed"
     return "mixed" if any(right) else "still_wrong"
-
-
-def choose(kinds: Mapping[str, Kind], names: Mapping[str, str], *, num_images: int) -> list[str]:
-    """Row ids to show: every kind gets an eighth of the places if it has so many, the rest is shared out by size.
-
-    Within a kind, one image of each name comes before the second of any, in an order fixed by a hash of the row id.
-    """
-    queues = {kind: _spread([row for row, of in kinds.items() if of == kind], names) for kind in KINDS}
-    quota = {kind: min(len(rows), num_images // LEAST) for kind, rows in queues.items()}
-    for _ in range(min(num_images, len(kinds)) - sum(quota.values())):
-        # The kind whose share of the page lags most behind its share of the test.
-        lagging = [kind for kind in KINDS if quota[kind] < len(queues[kind])]
-        quota[max(lagging, key=lambda kind: len(queues[kind]) / (quota[kind] + 1))] += 1
-    return [row for kind in KINDS for row in queues[kind][: quota[kind]]]
-
-
-def _spread(rows: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    ordered = sorted(rows, key=lambda row: hashlib.sha256(row.encode("utf-8")).hexdigest())
-    seen: dict[str, int] = defaultdict(int)
-    rounds = []
-    for place, row in enumerate(ordered):
-        rounds.append((seen[names[row]], place, row))
-        seen[names[row]] += 1
-    return [row for _, _, row in sorted(rounds)]
 
 
 def _card(
