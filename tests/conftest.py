@@ -38,6 +38,18 @@ def quick_demo(tmp_path_factory: pytest.TempPathFactory) -> QuickDemo:
     return QuickDemo(folder, json.loads(done.stdout))
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For tiny models: their products are slower on two threads, and far slower on two busy ones."""
+    # Not at the top of this file: tests that need no torch should not wait for it.
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 # One a module: while it is open, nothing else in this thread can run an event loop.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

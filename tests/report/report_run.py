@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from made_scores import checks, closed, guards, memorisation, proportion
 from PIL import Image, ImageDraw
 
 from nameplate.names import build_registry
@@ -20,24 +21,18 @@ from nameplate.records import SCHEMAS, STAGES, ImageChange, SplitName, StageName
 from nameplate.report import write_report
 from nameplate.report.page import render_page
 from nameplate.stages.fetch.overview import summarise
-from nameplate.statistics import wilson
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import (
     CheckpointScores,
-    ClosedScores,
     Comparison,
     ComponentRow,
     FetchSummary,
-    GuardQuestion,
-    GuardScores,
     HostSummary,
-    Memorisation,
     Metrics,
     NameScore,
     Proportion,
     RunSummary,
     ScoreSummary,
-    SelfCheck,
     StageSummary,
     TestLooks,
     TrainSummary,
@@ -257,12 +252,6 @@ def _predict(examples: list[Row], rng: random.Random) -> list[Row]:
     return rows
 
 
-def proportion(count: int, n: int) -> Proportion:
-    """A share as the score stage counts it."""
-    share = wilson(count, n)
-    return Proportion(count=count, n=n, value=share.value, low=share.low, high=share.high)
-
-
 def _metrics(rows: list[Row]) -> Metrics:
     right, n = sum(row["right"] for row in rows), len(rows)
     wrong = (n - right) * 3 // 4
@@ -278,48 +267,6 @@ def _metrics(rows: list[Row]) -> Metrics:
         macro_low=right / n - 0.05,
         macro_high=right / n + 0.05,
     )
-
-
-def _closed(accuracy: Proportion) -> ClosedScores:
-    """Picks a tenth more than it says."""
-    n, picked = accuracy.n, min(accuracy.n, accuracy.count + accuracy.n // 10)
-    top1, top5 = proportion(picked, n), proportion((picked + n) // 2, n)
-    return ClosedScores(names=len(BRANDS), top1=top1, top5=top5, corrected_top1=top1, corrected_top5=top5)
-
-
-def _memorisation(accuracy: Proportion) -> Memorisation:
-    train = proportion(min(300, round(300 * accuracy.value) + 30), 300)
-    gap = train.value - accuracy.value
-    return Memorisation(
-        train=train, validation=accuracy, gap=gap, low=gap - 0.05, high=gap + 0.05,
-        sentence=f"Rows it learned from are right {100 * gap:.0f} points more often than rows it never saw.",
-    )  # fmt: skip
-
-
-def _guards(epoch: int) -> GuardScores:
-    kinds = proportion(90 - epoch, 100)
-    return GuardScores(
-        questions=[GuardQuestion(column="category", question="What kind of product is this?", right=kinds)],
-        words=22.0 - epoch,
-        distinct_pairs=0.96,
-        repeating=proportion(epoch // 2, 100),
-        overclaim=proportion(3 * epoch, 40),
-        overclaimed={BRANDS[0]: 2 * epoch, HOSTILE: epoch} if epoch else {},
-        sentences=[f"Names a brand on {3 * epoch} of 40 images without one; the base on none."] if epoch > 2 else [],
-    )
-
-
-def _checks() -> list[SelfCheck]:
-    said = {
-        "batching": "16 of 16 answers are the same in a batch and alone.",
-        "weights": "All weights differ.",
-        "image_used": "7 of 16 answers differ from those about a grey image.",
-    }
-    outcomes = {"batching": "passed", "weights": "passed", "image_used": "warned"}
-    return [
-        SelfCheck.model_validate({"kind": kind, "model": "epoch-04", "outcome": outcomes[kind], "sentence": sentence})
-        for kind, sentence in said.items()
-    ]
 
 
 def _scores(predictions: list[Row], model: str) -> CheckpointScores:
@@ -340,9 +287,9 @@ def _scores(predictions: list[Row], model: str) -> CheckpointScores:
         train_loss=loss * 0.9 if epoch else None,
         loss={"validation": loss, "test": loss * 1.02},
         metrics=metrics,
-        closed={split: _closed(share) for split, share in accuracy.items()},
-        memorisation=_memorisation(accuracy["validation"]) if epoch else None,
-        guards=_guards(epoch),
+        closed={split: closed(share, num_names=len(BRANDS)) for split, share in accuracy.items()},
+        memorisation=memorisation(accuracy["validation"]) if epoch else None,
+        guards=guards(epoch, overclaimed=(BRANDS[0], HOSTILE)),
     )
 
 
@@ -387,7 +334,7 @@ def _summary(stages: dict[StageName, StageSummary], examples: list[Row], predict
         comparison=comparison,
         names=_name_scores(examples, test),
         questions={"name": "Which brand is it?", "detail": f"Describe it. {HOSTILE}"},
-        checks=_checks(),
+        checks=checks(),
         looks=TestLooks(test_set="f" * 64, looks=[], sentence="This test set was looked at by 2 models, in this run."),
     )
     components = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from tests.models.tiny_run import write_tiny_run
 
+from nameplate.models.load import load_model
 from nameplate.names import build_registry
 from nameplate.progress import SilentProgress
 from nameplate.recipe import ComponentPolicy, ExamplesSection, MemorySection, ModelSection, ScoreSection, TrainSection
@@ -51,3 +53,11 @@ def one(checks: list[SelfCheck], kind: CheckKind, model: str) -> SelfCheck:
     """The one check of a kind and a model."""
     (found,) = [check for check in checks if (check.kind, check.model) == (kind, model)]
     return found
+
+
+def nudge(folder: Path) -> None:
+    """Change one weight of a model folder a little: another model, by any fingerprint."""
+    loaded = load_model(str(folder))
+    with torch.no_grad():
+        next(loaded.model.parameters()).add_(0.01)
+    loaded.model.save_pretrained(folder)

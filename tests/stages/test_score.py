@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,18 +39,14 @@ from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import ScoreSummary
 
+from .scored_run import nudge
+
 LEARNING = ComponentPolicy(mode="full", lr=1e-2)
 TRAINED = ("epoch-12", "epoch-24")
 SILENT = SilentProgress()
 REGISTRY: Registry = build_registry({"Acme": 10, "Zeta": 10})
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirector
 
 
 def score(
-    run: RunDirectory,
-    base: Path,
-    *,
-    registry: Registry = REGISTRY,
-    progress: Progress = SILENT,
-    **changes: object,
+    run: RunDirectory, base: Path, *, registry: Registry = REGISTRY, progress: Progress = SILENT, **changes: object
 ) -> ScoreSummary:
     section = ScoreSection.model_validate({"max_new_tokens": 12, "batch_size": 4} | changes)
     model_section = ModelSection(base=str(base))
@@ -321,7 +312,7 @@ def test_nothing_is_asked_twice(
     # Another run with the same store asks only its own checkpoints, never the base again.
     other = copy_of(trained, tmp_path / "other")
     shutil.rmtree(other.checkpoints / "epoch-12")
-    _nudge(other.checkpoints / "epoch-24")
+    nudge(other.checkpoints / "epoch-24")
     score(RunDirectory(other.root, store=trained.store), base)
     assert loaded == ["epoch-24"]
 
@@ -404,10 +395,3 @@ def test_no_checkpoint_and_empty_splits_are_refused(base: Path, tmp_path: Path) 
         score(write_tiny_run(tmp_path / "a"), base)
     with pytest.raises(InputError, match=r"no rows in test; raise split\.test"):
         score(write_tiny_run(tmp_path / "b", test=0), base)
-
-
-def _nudge(folder: Path) -> None:
-    loaded = load_model(str(folder))
-    with torch.no_grad():
-        next(loaded.model.parameters()).add_(0.01)
-    loaded.model.save_pretrained(folder)

@@ -32,13 +32,7 @@ from .scored_run import one, score, write_trained_run
 
 PROJECTOR = "multi_modal_projector.linear_2.weight"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 from tests.models.tiny_model import write_tiny_model
 
 from nameplate.errors import ModelError, RecipeError, TeacherError
@@ -21,13 +20,7 @@ from nameplate.store.rundir import RunDirectory
 from .model_server import ModelHost, serving
 from .scored_run import one, score, write_trained_run
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
