@@ -4,8 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-# torch's idle threads spin by default, which starves whatever else runs on the same cores.
-export OMP_WAIT_POLICY ?= PASSIVE
+# torch's idle threads spin by default, which starves whatever else runs on the same cores (the command sees to itself).
+test starter: export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: demo test check format starter clean
 

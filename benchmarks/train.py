@@ -27,13 +27,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from clean_peers import Peer, ensure
 from figures import machine, markdown, rounded
+from nameplate.cli.threads import RESTING
 from train_arithmetic import product_rate, step_operations
 from train_jobs import BATCH, POLICIES, Job, Shop, our_job, peer_job, prepare
 from train_shop import FULL, QUICK
@@ -42,7 +43,7 @@ from train_shop import FULL, QUICK
 LLAMA_FACTORY = Peer(("llamafactory==0.9.5", "torch==2.15.0", "torchvision==0.29.2", "transformers==5.6.0"))
 _LATER_EPOCHS = 4
 """Beside the first, over which the fill is counted."""
-_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 Row = dict[str, Any]
 _TOOLS = (("Nameplate", "ours"), ("LLaMA-Factory", "peer"))
@@ -88,14 +89,15 @@ def _case(shop: Shop, policy: str, python: str | None, options: argparse.Namespa
         rates.append(product_rate(options.threads))
         memory = {"compile": "auto" if options.quick else "on", **json.loads(options.memory)}
         job = our_job(shop, policy, epochs=2, threads=options.threads, memory=memory)
-        ours.append(_ours(run([sys.executable, "train_ours.py"], job), len(shop.texts)))
+        ours.append(_ours(run([sys.executable, "train_ours.py"], job, RESTING), len(shop.texts)))
         if python is not None:
             extra = {
                 "flash_attn": options.peer_attention,
                 "disable_gradient_checkpointing": not options.peer_checkpointing,
             }
             job = peer_job(shop, policy, steps=options.peer_steps + 1, threads=options.threads, arguments=extra)
-            peers.append(_peer(run([python, "train_peer.py"], job)))
+            waiting = RESTING if options.peer_rests else {}
+            peers.append(_peer(run([python, "train_peer.py"], job, waiting)))
     row: Row = {"policy": policy, "ours": _middle(ours), "peer": _middle(peers) if peers else None}
     tokens = ours[0]["tokens"]
     needed = step_operations(shop.size, POLICIES[policy], tokens=tokens["all"], answer_tokens=tokens["answer"])
@@ -111,15 +113,16 @@ def _case(shop: Shop, policy: str, python: str | None, options: argparse.Namespa
     return row
 
 
-def run(command: Sequence[str], job: Job) -> Row:
-    """One tool trains once, in a process of its own."""
+def run(command: Sequence[str], job: Job, waiting: Mapping[str, str]) -> Row:
+    """One tool trains once, in a process of its own whose idle threads wait as `waiting` says."""
     path = Path(job["folder"] if "folder" in job else job["run"]).with_suffix(".json")
     path.write_text(json.dumps(job))
     script = Path(__file__).with_name(command[1])
     with tempfile.TemporaryDirectory() as compiled:
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in RESTING},
             **_ENVIRONMENT,
+            **waiting,
             "OMP_NUM_THREADS": str(job["threads"]),
             "TORCHINDUCTOR_CACHE_DIR": compiled,
         }
@@ -219,6 +222,7 @@ def _options() -> argparse.Namespace:
         "--peer-attention", choices=["sdpa", "disabled"], default="sdpa", help="disabled: plain products"
     )
     parser.add_argument("--peer-checkpointing", action="store_true", help="as LLaMA-Factory does unless told otherwise")
+    parser.add_argument("--peer-rests", action="store_true", help="its idle threads sleep as soon as ours do")
     parser.add_argument("--memory", default="{}", help="our recipe's train.memory, as JSON")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     return parser.parse_args()

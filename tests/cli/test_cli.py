@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from nameplate.cli.threads import RESTING
 
 COMMANDS = [
     "run",
@@ -55,6 +58,27 @@ def test_help_imports_neither_torch_nor_anything_else_that_is_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, RESTING),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+    ],
+)
+def test_idle_threads_spin_for_a_moment_unless_the_user_says_otherwise(
+    said: dict[str, str], expected: dict[str, str]
+) -> None:
+    script = (
+        "import json, os, sys\nfrom nameplate.cli import app\nsys.argv = ['nameplate', '--help']\n"
+        "try:\n    app.main()\nexcept SystemExit:\n    pass\n"
+        "print(json.dumps({name: os.environ[name] for name in sorted(os.environ) if 'OMP_' in name}))\n"
+    )
+    calm = {name: value for name, value in os.environ.items() if "OMP_" not in name}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=calm | said)
+    assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 
 from nameplate.cli import flow, others
 from nameplate.cli.launches import check_launch
 from nameplate.cli.options import app
+from nameplate.cli.threads import let_threads_rest
 
 __all__ = ["app", "flow", "main", "others"]
 
@@ -21,6 +20,5 @@ def several(context: typer.Context) -> None:
 
 def main() -> None:
     """Entry point of the `nameplate` command."""
-    # torch's idle threads spin by default; on a machine that does anything else that costs more than it saves.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_rest()
     app()
