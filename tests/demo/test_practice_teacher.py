@@ -15,6 +15,8 @@ from starlette.testclient import TestClient
 
 from nameplate.demo.practice_teacher import Facts, describe, practice_teacher_app
 from nameplate.demo.shop import Shop, build_shop, read_truth
+from nameplate.recipe import CleanSection
+from nameplate.text.judge import problems
 
 PROMPT = "Describe this product in detail."
 FACTS = Facts(brand="Puma", kind="cap", colour="red", background="striped", place="centre")
@@ -75,6 +77,12 @@ def test_a_quarter_of_first_answers_is_bad_in_every_announced_way() -> None:
     assert set(counts) == {"good", "garbled", "loop", "cut_off", "silent_stop", "other_case", "no_brand"}
     assert 0.21 < 1 - counts["good"] / len(FIRST) < 0.30
     assert min(counts.values()) > 20
+
+
+def test_cleaning_tells_every_garbled_answer() -> None:
+    garbled = [said(number)[0] for number, kind in enumerate(FIRST) if kind == "garbled"]
+    assert not [text for text in garbled if not problems(text, finish_reason="stop", section=CleanSection())]
+    assert sum("\ufffd" not in text for text in garbled) > 20
 
 
 def test_changed_question_heals_all_but_a_few_stubborn_pictures() -> None:

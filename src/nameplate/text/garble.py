@@ -1,4 +1,4 @@
-"""Broken text: characters no writer meant, encodings gone wrong, letters thrown together."""
+"""Broken text: characters no writer meant, encodings gone wrong, letters and marks thrown together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 from ftfy.badness import is_bad
 
 from nameplate.records import CleanReason
+from nameplate.text.quotes import has_stray_quotes
 from nameplate.text.reading import Reading
 from nameplate.text.words import CJK
 
@@ -41,8 +42,10 @@ _SPACES: Final = "".join(filter(str.isspace, map(chr, range(128)))).encode()
 
 
 def garbled(reading: Reading) -> CleanReason | None:
-    """Replacement or control characters, one character all over, hardly a letter, or scripts mixed at random."""
-    broken = has_broken_characters(reading) or is_lopsided(reading) or mixes_scripts(reading)
+    """Replacement or control characters, one character all over, hardly a letter, scripts or quotes at random."""
+    broken = (
+        has_broken_characters(reading) or is_lopsided(reading) or mixes_scripts(reading) or has_stray_quotes(reading)
+    )
     return CleanReason.GARBLED if broken else None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from nameplate.records import CleanReason
+from nameplate.text.quotes import has_stray_quotes, stray_quotes
 from nameplate.text.reading import NGRAM, Reading
 
 _COPIES_BACKWARDS = re.compile(r"(.{1,200}?)\1+", re.DOTALL)
@@ -46,6 +47,13 @@ def _opening(text: str) -> Place | None:
     return Place(0, min(_OPENING, len(text)))
 
 
+def _garble(text: str) -> Place | None:
+    if has_stray_quotes(Reading(text)):
+        first = stray_quotes(text)[0]
+        return Place(first, first + 1)
+    return _first(_ODD)(text)
+
+
 def _end(text: str) -> Place | None:
     """The copies at the end; read from there, since a pattern over a whole looped text is slow."""
     backwards = text[::-1][:1000]
@@ -77,7 +85,7 @@ _FINDERS: Final[dict[CleanReason, Callable[[str], Place | None]]] = {
     CleanReason.REFUSAL: _opening,
     CleanReason.LEAKED: _opening,
     CleanReason.WRAPPED: _opening,
-    CleanReason.GARBLED: _first(_ODD),
+    CleanReason.GARBLED: _garble,
     CleanReason.MOJIBAKE: _first(_ODD),
     CleanReason.TAIL_LOOP: _end,
     CleanReason.INNER_LOOP: _first(_REPEATED),

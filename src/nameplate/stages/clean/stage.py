@@ -16,7 +16,7 @@ from nameplate.stages.clean.figures import summarise
 from nameplate.stages.clean.shared import find_shared_texts
 from nameplate.store.tables import StageTables
 
-VERSION = 2
+VERSION = 3
 
 _EXCERPT = 120
 
