@@ -254,7 +254,7 @@ class Pipeline:
         return Step("train", depends_on, train)
 
     def _score(self) -> Step:
-        from nameplate.stages.score import VERSION, run_scoring
+        from nameplate.stages.score import VERSION, images_fingerprint, run_scoring
 
         recipe, run = self.recipe, self.run_directory
 
@@ -271,7 +271,10 @@ class Pipeline:
             rows = sum(metrics[summary.headline].accuracy.n for metrics in asked)
             return StageOutcome(read=rows, kept=rows, details={"selected": summary.selected})
 
-        return Step("score", (VERSION, MATCHER_VERSION, recipe.score), score)
+        # The recipe says where images without a name lie; what is asked about is what lies there.
+        guards = recipe.score.guards
+        unnamed = [images_fingerprint(guards.unnamed)] if guards.rows and guards.unnamed is not None else []
+        return Step("score", (VERSION, MATCHER_VERSION, recipe.score, *unnamed), score)
 
     def _report(self) -> Step:
         from nameplate.report import VERSION, write_report

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from tests.models.tiny_model import write_tiny_model
 from tests.stages.audit_shop import recipe_tree, truthful, write_shop
@@ -17,14 +16,7 @@ from nameplate.cli.app import app
 
 Probe = Callable[..., Result]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The readers' matrices are tiny here; on a busy machine threads that wait for each other take minutes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
@@ -25,14 +23,7 @@ from nameplate.store.rundir import RunDirectory
 LEARNING = ComponentPolicy(mode="full", lr=1e-2).model_dump(mode="json")
 REGISTRY = build_registry({"Acme": 10, "Zeta": 10})
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models as small as this one spend their time on waking threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

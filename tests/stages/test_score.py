@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
 from nameplate.errors import InputError, ModelError
@@ -26,8 +25,8 @@ from nameplate.models.probing import closed
 from nameplate.models.prompts import PROMPTS
 from nameplate.models.respondent import Question
 from nameplate.names import Registry, build_registry
-from nameplate.progress import Progress, SilentProgress
-from nameplate.recipe import ComponentPolicy, ExamplesSection, MemorySection, ModelSection, ScoreSection, TrainSection
+from nameplate.progress import Progress
+from nameplate.recipe import ModelSection, ScoreSection
 from nameplate.stages.score import exam, read_scores, run_scoring, stage
 from nameplate.stages.score.answers import Examinee
 from nameplate.stages.score.checks import batching
@@ -35,41 +34,21 @@ from nameplate.stages.score.choosing import Chosen, choose
 from nameplate.stages.score.examining import ExamRoom, Paper, Sitting
 from nameplate.stages.score.replies import Reply
 from nameplate.stages.score.subjects import read_held_out
-from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import ScoreSummary
 
-from .scored_run import nudge
+from .kill_points import StopAfter
+from .scored_run import REGISTRY, SILENT, nudge, predictions, write_trained_run
 
-LEARNING = ComponentPolicy(mode="full", lr=1e-2)
 TRAINED = ("epoch-12", "epoch-24")
-SILENT = SilentProgress()
-REGISTRY: Registry = build_registry({"Acme": 10, "Zeta": 10})
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirectory:
-    """A run trained until it names red and blue apart."""
-    run = write_tiny_run(tmp_path_factory.mktemp("run") / "one", test=6)
-    section = TrainSection(
-        vision=LEARNING,
-        projector=LEARNING,
-        language=LEARNING,
-        epochs=24,
-        checkpoint_every_epochs=12,
-        batch_size=6,
-        memory=MemorySection(micro_batch_size=6),
-        examples=ExamplesSection(name_question_share=0.7),
-    )
-    run_training(section, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress())
-    return run
+    root = tmp_path_factory.mktemp("run") / "one"
+    return write_trained_run(root, base, validation=4, test=6, epochs=24, checkpoint_every_epochs=12)
 
 
 def score(
@@ -78,10 +57,6 @@ def score(
     section = ScoreSection.model_validate({"max_new_tokens": 12, "batch_size": 4} | changes)
     model_section = ModelSection(base=str(base))
     return run_scoring(section, model_section=model_section, run=run, registry=registry, progress=progress)
-
-
-def predictions_of(run: RunDirectory) -> list[dict[str, Any]]:
-    return pq.read_table(run.folder("score") / "predictions.parquet").to_pylist()
 
 
 def copy_of(run: RunDirectory, folder: Path) -> RunDirectory:
@@ -114,7 +89,7 @@ def test_a_model_that_learned_is_seen_to_have_learned(trained: RunDirectory, bas
 
 def test_predictions_table_has_every_answer(trained: RunDirectory, base: Path) -> None:
     summary = score(trained, base, test="all", train_rows=0)
-    table = predictions_of(trained)
+    table = predictions(trained)
     assert len(table) == 3 * 2 * (4 + 6)
     right = [row for row in table if (row["checkpoint"], row["split"], row["prompt"]) == ("epoch-24", "test", "name")]
     assert sum(row["right"] for row in right) == summary.checkpoints[-1].metrics["test"]["name"].accuracy.count
@@ -130,7 +105,7 @@ def test_predictions_table_has_every_answer(trained: RunDirectory, base: Path) -
 
 def test_only_the_base_and_the_chosen_model_see_the_test_split(trained: RunDirectory, base: Path) -> None:
     summary = score(trained, base)
-    table = predictions_of(trained)
+    table = predictions(trained)
     asked = {name: {row["split"] for row in table if row["checkpoint"] == name} for name in ("base", *TRAINED)}
     (other,) = set(TRAINED) - {summary.selected}
     assert asked == {
@@ -189,7 +164,7 @@ def test_memorisation_is_asked_of_what_was_trained(trained: RunDirectory, base: 
     summary = score(trained, base, train_rows=8)
     untrained, *rest = summary.checkpoints
     assert untrained.memorisation is None
-    table = [row for row in predictions_of(trained) if row["split"] == "train"]
+    table = [row for row in predictions(trained) if row["split"] == "train"]
     assert {row["prompt"] for row in table} == {"name"}
     for scores in rest:
         found = scores.memorisation
@@ -228,7 +203,7 @@ def test_answers_follow_their_rows_when_the_split_changes(trained: RunDirectory,
     summary = score(run, base, test="all")
     assert summary.checkpoints[0].metrics["test"]["name"].accuracy.n == 4
     assert summary.checkpoints[0].metrics["validation"]["name"].accuracy.n == 6
-    for row in predictions_of(run):
+    for row in predictions(run):
         if row["split"] != "train":
             assert row["row_id"].startswith({"test": "validation-", "validation": "test-"}[row["split"]])
 
@@ -317,24 +292,6 @@ def test_nothing_is_asked_twice(
     assert loaded == ["epoch-24"]
 
 
-class StopAt(SilentProgress):
-    """Ctrl-C after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def task(self, label: str, total: int | None) -> StopAt:
-        return self
-
-    def advance(self, steps: int = 1) -> None:
-        self.left -= steps
-        if self.left < 0:
-            raise KeyboardInterrupt
-
-    def close(self) -> None:
-        pass
-
-
 def written(run: RunDirectory) -> dict[str, float]:
     """When each entry of the journal was made."""
     with closing(sqlite3.connect(run.prediction_journal)) as database:
@@ -345,7 +302,7 @@ def test_interrupted_scoring_keeps_its_answers(trained: RunDirectory, base: Path
     run = copy_of(trained, tmp_path / "run")
     run.prediction_journal.unlink(missing_ok=True)
     with pytest.raises(KeyboardInterrupt):
-        score(run, base, progress=StopAt(20))
+        score(run, base, progress=StopAfter(20, task="score"))
     before = written(run)
     assert before
     assert score(run, base).checkpoints == score(trained, base).checkpoints

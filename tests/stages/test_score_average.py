@@ -7,39 +7,23 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.models.tiny_model import write_tiny_model
-from tests.models.tiny_run import write_tiny_run
 
 from nameplate.errors import InputError
-from nameplate.progress import SilentProgress
-from nameplate.recipe import ComponentPolicy, MemorySection, ModelSection, TrainSection
-from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
 
-from .scored_run import score
+from .scored_run import score, write_trained_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirectory:
     """Three checkpoints of adapters, merged as they are saved."""
-    run = write_tiny_run(tmp_path_factory.mktemp("run") / "one", validation=16, test=4)
-    section = TrainSection(
-        projector=ComponentPolicy(mode="full", lr=1e-2),
-        language=ComponentPolicy(mode="lora", lr=1e-2, rank=4),
-        epochs=3,
-        checkpoint_every_epochs=1,
-        batch_size=6,
-        memory=MemorySection(micro_batch_size=6),
+    root = tmp_path_factory.mktemp("run") / "one"
+    lora = {"mode": "lora", "lr": 1e-2, "rank": 4}
+    return write_trained_run(
+        root, base, vision={"mode": "frozen"}, language=lora, examples={}, epochs=3, checkpoint_every_epochs=1
     )
-    run_training(section, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress())
-    return run
 
 
 def test_average_stands_last_among_the_candidates_and_is_asked_like_them(trained: RunDirectory, base: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from nameplate.models.images import ImageCache, ImageKey
 from nameplate.models.probing.closed import ClosedSet
 from nameplate.stages.score.closed import ClosedAnswer, choose_names, closed_scores, knows_more
-from nameplate.stages.score.subjects import HeldOutRow
+from nameplate.stages.score.subjects import EvaluationRow
 
 from .said import said
 
@@ -45,7 +45,7 @@ class NoSizes:
 def chosen(
     shares: Sequence[Sequence[float]] | None, right: str, **kwargs: Sequence[float]
 ) -> list[ClosedAnswer] | None:
-    rows = [HeldOutRow(str(i), "test", name, "", ImageKey(f"{i:064x}", "png")) for i, name in enumerate(right)]
+    rows = [EvaluationRow(str(i), "test", name, "", ImageKey(f"{i:064x}", "png")) for i, name in enumerate(right)]
     model, images = cast(ClosedSet, Shares(shares, **kwargs)), cast(ImageCache, NoSizes())
     return choose_names("epoch-05", model, rows, names=NAMES, images=images, advance=lambda _: None)
 

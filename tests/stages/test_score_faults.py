@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.models.tiny_model import write_tiny_model
 
 from nameplate.errors import ModelError
 from nameplate.models import respondent
@@ -28,16 +27,11 @@ from nameplate.stages.score.replies import Reply
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import SelfCheck
 
-from .scored_run import one, score, write_trained_run
+from .scored_run import one, score, unscored_copy, write_trained_run
 
 PROJECTOR = "multi_modal_projector.linear_2.weight"
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirector
 
 @pytest.fixture
 def run(trained: RunDirectory, tmp_path: Path) -> RunDirectory:
-    """A copy to plant a fault in, with nothing scored."""
-    shutil.copytree(trained.root, tmp_path / "run", ignore=shutil.ignore_patterns("*.sqlite*", "score"))
-    return RunDirectory(tmp_path / "run")
+    return unscored_copy(trained, tmp_path / "run")
 
 
 def checked(run: RunDirectory, base: Path, **changes: object) -> list[SelfCheck]:

@@ -9,12 +9,12 @@ import pytest
 from nameplate.models.images import ImageKey
 from nameplate.stages.score.looks import in_words, note_looks
 from nameplate.stages.score.metrics import proportion
-from nameplate.stages.score.subjects import HeldOutRow, Subject
+from nameplate.stages.score.subjects import EvaluationRow, Subject
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import Look
 from nameplate.summary import TestLooks as Looks
 
-ROWS = [HeldOutRow(f"r{place}", "test", "Acme", "", ImageKey(f"{place:064x}", "png")) for place in range(5)]
+ROWS = [EvaluationRow(f"r{place}", "test", "Acme", "", ImageKey(f"{place:064x}", "png")) for place in range(5)]
 REACHED = proportion(222, 600)
 
 
@@ -22,7 +22,7 @@ def subject(name: str, weights: str) -> Subject:
     return Subject(name, 1, Path(), weights, None)
 
 
-def looked(run: RunDirectory, *subjects: Subject, rows: list[HeldOutRow] = ROWS) -> Looks:
+def looked(run: RunDirectory, *subjects: Subject, rows: list[EvaluationRow] = ROWS) -> Looks:
     return note_looks(run, subjects, rows, reached=REACHED)
 
 
@@ -56,7 +56,7 @@ def test_the_same_weights_are_no_new_look(tmp_path: Path) -> None:
 def test_other_rows_or_other_images_are_another_test_set(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     looked(run, subject("epoch-10", "w1"))
-    other_image = [*ROWS[1:], HeldOutRow("r0", "test", "Acme", "", ImageKey("f" * 64, "png"))]
+    other_image = [*ROWS[1:], EvaluationRow("r0", "test", "Acme", "", ImageKey("f" * 64, "png"))]
     for rows in (ROWS[1:], other_image):
         assert len(looked(run, subject("epoch-10", "w2"), rows=rows).looks) == 1
     # Another order is the same set.

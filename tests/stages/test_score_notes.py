@@ -12,16 +12,18 @@ from nameplate.recipe import ScoreSection
 from nameplate.records import SplitName
 from nameplate.stages.score.exam import MOST_NAMES, Exam, why_not_choose
 from nameplate.stages.score.notes import notes_of
-from nameplate.stages.score.subjects import HeldOutRow
+from nameplate.stages.score.subjects import EvaluationRow
 
 
-def rows(split: SplitName, **names: int) -> list[HeldOutRow]:
+def rows(split: SplitName, **names: int) -> list[EvaluationRow]:
     drawn = [name for name, count in names.items() for _ in range(count)]
-    return [HeldOutRow(f"{split}-{i}", split, name, "", ImageKey(f"{i:064x}", "png")) for i, name in enumerate(drawn)]
+    return [
+        EvaluationRow(f"{split}-{i}", split, name, "", ImageKey(f"{i:064x}", "png")) for i, name in enumerate(drawn)
+    ]
 
 
 def notes(*, validation: dict[str, int], test: dict[str, int], taught: dict[str, int], **section: object) -> list[str]:
-    both: dict[SplitName, list[HeldOutRow]] = {
+    both: dict[SplitName, list[EvaluationRow]] = {
         "train": [],
         "validation": rows("validation", **validation),
         "test": rows("test", **test),

@@ -5,11 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-from tests.models.tiny_model import write_tiny_model
 
 from nameplate.errors import ModelError, RecipeError, TeacherError
 from nameplate.models import respondent
@@ -18,14 +15,9 @@ from nameplate.stages.score.subjects import read_rows
 from nameplate.store.rundir import RunDirectory
 
 from .model_server import ModelHost, serving
-from .scored_run import one, score, write_trained_run
+from .scored_run import one, predictions, score, unscored_copy, write_trained_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirector
 
 @pytest.fixture
 def run(trained: RunDirectory, tmp_path: Path) -> RunDirectory:
-    shutil.copytree(trained.root, tmp_path / "run", ignore=shutil.ignore_patterns("*.sqlite*", "score"))
-    return RunDirectory(tmp_path / "run")
+    return unscored_copy(trained, tmp_path / "run")
 
 
 @pytest.fixture
@@ -47,10 +38,6 @@ def host(run: RunDirectory, base: Path) -> Iterator[ModelHost]:
 
 def folders(run: RunDirectory, base: Path) -> dict[str, Path]:
     return {"base": base} | {folder.name: folder for folder in run.checkpoints.glob("epoch-*")}
-
-
-def predictions(run: RunDirectory) -> list[dict[str, Any]]:
-    return pq.read_table(run.folder("score") / "predictions.parquet").to_pylist()
 
 
 def test_server_answers_as_this_process_does(run: RunDirectory, base: Path, host: ModelHost) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
 from nameplate.errors import InputError, ModelError
@@ -20,11 +19,6 @@ from nameplate.recipe import ModelSection, ScoreSection
 from nameplate.stages.score import run_scoring
 from nameplate.stages.score.subjects import find_subjects
 from nameplate.store.rundir import RunDirectory
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from nameplate.stages.score.checks.reading import check_reading
 from nameplate.stages.score.checks.sample import MOST_TOKENS, Sample, choose_rows
 from nameplate.stages.score.checks.trial import Trial, run_trial
 from nameplate.stages.score.replies import Reply
-from nameplate.stages.score.subjects import BASE, HeldOutRow, Subject
+from nameplate.stages.score.subjects import BASE, EvaluationRow, Subject
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.journal import Journal
 from nameplate.summary import SelfCheck
@@ -112,7 +112,7 @@ class Examinee:
         """Free memory until the next question."""
         self.respondent.rest()
 
-    def loss(self, rows: Sequence[HeldOutRow]) -> float:
+    def loss(self, rows: Sequence[EvaluationRow]) -> float:
         """Next-token loss per answer token over the caption and the name question of every row."""
         identity = [(row.row_id, row.image.sha256, row.name, row.caption) for row in rows]
         texts = (self._prompts["detail"], self._prompts["name"])
@@ -153,7 +153,7 @@ class Examinee:
         self._journal.put(key, 0, trial.to_json())
         return trial
 
-    def _loss(self, rows: Sequence[HeldOutRow]) -> float:
+    def _loss(self, rows: Sequence[EvaluationRow]) -> float:
         loaded = self.respondent.loaded
         processor, device = loaded.processor, loaded.model.device
         total, tokens = 0.0, 0

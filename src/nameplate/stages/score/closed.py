@@ -19,7 +19,7 @@ from nameplate.progress import Advance
 from nameplate.records import SplitName
 from nameplate.stages.score.metrics import SEED, proportion
 from nameplate.stages.score.results import Prediction
-from nameplate.stages.score.subjects import HeldOutRow
+from nameplate.stages.score.subjects import EvaluationRow
 from nameplate.statistics import compare_pairs, p_text
 from nameplate.store.files import replacing
 from nameplate.store.rundir import RunDirectory
@@ -62,7 +62,7 @@ class ClosedAnswer:
 def choose_names(
     model: str,
     closed: ClosedSet,
-    rows: Sequence[HeldOutRow],
+    rows: Sequence[EvaluationRow],
     *,
     names: Sequence[str],
     images: ImageCache,
@@ -182,7 +182,7 @@ def _rank(scores: np.ndarray[tuple[int, ...], np.dtype[np.float64]], right: int)
     return int((scores >= scores[right]).sum())
 
 
-def _usual_size(images: ImageCache, rows: Sequence[HeldOutRow]) -> ImageSize:
+def _usual_size(images: ImageCache, rows: Sequence[EvaluationRow]) -> ImageSize:
     """The size of the grey image: that of most images, where it decides how many tokens stand for one."""
     sizes = Counter(size for size in images.sizes([row.image for row in rows]) if size is not None)
     return max(sizes, key=lambda size: (sizes[size], size), default=ANY_SIZE)

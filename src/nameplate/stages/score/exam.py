@@ -15,7 +15,7 @@ from nameplate.recipe import PromptName, ScoreSection
 from nameplate.records import SplitName
 from nameplate.stages.score.memorisation import sample_rows
 from nameplate.stages.score.rejudging import SHOWN, outside
-from nameplate.stages.score.subjects import HeldOutRow, read_held_out, read_rows, train_names
+from nameplate.stages.score.subjects import EvaluationRow, read_held_out, read_rows, train_names
 from nameplate.store.rundir import RunDirectory
 
 MOST_NAMES: Final = 1_000
@@ -30,7 +30,7 @@ class Exam:
     """Name of the question that decides."""
     questions: Prompts
     """By name, the headline first."""
-    rows: dict[SplitName, list[HeldOutRow]]
+    rows: dict[SplitName, list[EvaluationRow]]
     """By split; of training the sample that the headline question is asked about."""
     taught: Counter[str]
     """Training rows by name, all of them."""
@@ -83,7 +83,7 @@ def why_not_choose(names: Sequence[str]) -> str:
     return ""
 
 
-def _check_names(rows: Sequence[HeldOutRow], registry: Registry) -> None:
+def _check_names(rows: Sequence[EvaluationRow], registry: Registry) -> None:
     unknown = outside((row.name for row in rows), registry)
     if unknown:
         shown = ", ".join(f"'{name}' ({count:,})" for name, count in list(unknown.items())[:SHOWN])

@@ -26,7 +26,7 @@ from nameplate.stages.score.replies import FAILED, Examined, Reply
 from nameplate.stages.score.results import Prediction
 from nameplate.stages.score.served import ServedExaminee
 from nameplate.stages.score.serving import ModelServer
-from nameplate.stages.score.subjects import BASE, HELD_OUT, HeldOutRow, Subject
+from nameplate.stages.score.subjects import BASE, HELD_OUT, EvaluationRow, Subject
 from nameplate.store.journal import Journal
 from nameplate.summary import SelfCheck
 
@@ -184,7 +184,7 @@ class ExamRoom:
             raise _nothing_to_judge(predictions)
         return predictions
 
-    def _prediction(self, examinee: Examined, row: HeldOutRow, prompt: str, reply: Reply) -> Prediction:
+    def _prediction(self, examinee: Examined, row: EvaluationRow, prompt: str, reply: Reply) -> Prediction:
         subject = examinee.subject
         judged = self._judge.judge(reply.text, row.name)
         return Prediction(

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import ValidationError
 
-from nameplate.stages.score.subjects import BASE, HeldOutRow, Subject
+from nameplate.stages.score.subjects import BASE, EvaluationRow, Subject
 from nameplate.statistics import selection_optimism
 from nameplate.store.files import explaining_disk_errors
 from nameplate.store.fingerprint import fingerprint
@@ -20,7 +20,7 @@ from nameplate.summary import Look, Proportion, TestLooks
 
 
 def note_looks(
-    run: RunDirectory, subjects: Sequence[Subject], rows: Sequence[HeldOutRow], *, reached: Proportion
+    run: RunDirectory, subjects: Sequence[Subject], rows: Sequence[EvaluationRow], *, reached: Proportion
 ) -> TestLooks:
     """Write down who was judged on these rows, and say how often anyone was.
 

@@ -9,7 +9,7 @@ from typing import Final
 from nameplate.recipe import ScoreSection
 from nameplate.records import SplitName
 from nameplate.stages.score.exam import Exam, why_not_choose
-from nameplate.stages.score.subjects import HELD_OUT, HeldOutRow
+from nameplate.stages.score.subjects import HELD_OUT, EvaluationRow
 from nameplate.statistics import fewest_changed, wilson
 
 FEW_ROWS: Final = 100
@@ -39,7 +39,7 @@ def _left_out(exam: Exam, section: ScoreSection, can_choose_names: bool) -> str:
     return why_not_choose(exam.names) or ("" if can_choose_names else _OTHER_FAMILY)
 
 
-def _notes(split: SplitName, rows: Sequence[HeldOutRow], taught: Collection[str]) -> Iterator[str]:
+def _notes(split: SplitName, rows: Sequence[EvaluationRow], taught: Collection[str]) -> Iterator[str]:
     n = len(rows)
     if n < FEW_ROWS:
         yield _few(split, n)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from nameplate.models.respondent import Question
 from nameplate.progress import Advance
-from nameplate.stages.score.subjects import HeldOutRow, Subject
+from nameplate.stages.score.subjects import EvaluationRow, Subject
 from nameplate.summary import SelfCheck
 
 FAILED: Final = "failed"
@@ -45,7 +45,7 @@ class Examined(Protocol):
             TeacherError: its server is gone.
         """
 
-    def loss(self, rows: Sequence[HeldOutRow]) -> float:
+    def loss(self, rows: Sequence[EvaluationRow]) -> float:
         """Next-token loss per answer token over the caption and the name question of every row; NaN: not known."""
 
     def rest(self) -> None:

@@ -18,7 +18,7 @@ from nameplate.stages.score.checks.sample import MOST_ROWS
 from nameplate.stages.score.checks.servers import check_engine, check_served_sight
 from nameplate.stages.score.replies import Reply
 from nameplate.stages.score.serving import ModelServer
-from nameplate.stages.score.subjects import HeldOutRow, Subject
+from nameplate.stages.score.subjects import EvaluationRow, Subject
 from nameplate.summary import SelfCheck
 from nameplate.teacher.exchange import Picture
 
@@ -69,7 +69,7 @@ class ServedExaminee:
         self._replies |= found
         return found
 
-    def loss(self, rows: Sequence[HeldOutRow]) -> float:
+    def loss(self, rows: Sequence[EvaluationRow]) -> float:
         """None that is known: a server gives no likelihood of texts."""
         del rows
         return math.nan

@@ -40,8 +40,8 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HeldOutRow:
-    """One row that models are asked about, by what it was to the training."""
+class EvaluationRow:
+    """One row that models are evaluated on: held out, or of the sample of training rows."""
 
     row_id: str
     split: SplitName
@@ -68,7 +68,7 @@ def find_subjects(base: str, run: RunDirectory, *, average_last: int = 0) -> lis
     return subjects
 
 
-def read_held_out(run: RunDirectory) -> list[HeldOutRow]:
+def read_held_out(run: RunDirectory) -> list[EvaluationRow]:
     """Rows of validation, then of test, in table order.
 
     Raises:
@@ -81,14 +81,16 @@ def read_held_out(run: RunDirectory) -> list[HeldOutRow]:
     return rows
 
 
-def read_rows(run: RunDirectory, split: SplitName, *, only: Collection[str] | None = None) -> list[HeldOutRow]:
+def read_rows(run: RunDirectory, split: SplitName, *, only: Collection[str] | None = None) -> list[EvaluationRow]:
     """Rows of one split in table order; of all of them, or of some by row id."""
     table = run.tables("split").read_kept().select(["row_id", "name", "caption", "image_sha256", "image_ext", "split"])
     wanted = pc.equal(table["split"], split)
     if only is not None:
         wanted = pc.and_(wanted, pc.is_in(table["row_id"], pa.array(list(only), pa.string())))
     return [
-        HeldOutRow(row["row_id"], split, row["name"], row["caption"], ImageKey(row["image_sha256"], row["image_ext"]))
+        EvaluationRow(
+            row["row_id"], split, row["name"], row["caption"], ImageKey(row["image_sha256"], row["image_ext"])
+        )
         for row in table.filter(wanted).to_pylist()
     ]
 

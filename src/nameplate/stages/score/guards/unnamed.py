@@ -13,13 +13,11 @@ from PIL import Image
 from nameplate.errors import InputError
 from nameplate.models.images import ImageKey
 from nameplate.models.pictures import read_picture
+from nameplate.stages.score.folder import find_images
 from nameplate.store.images import ImageStore
 
 SIDE: Final = 224
 EACH: Final = 4
-MOST: Final = 200
-"""Images of a folder that are looked at, the first by name."""
-EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
 
 Pixels = NDArray[np.uint8]
 
@@ -32,13 +30,7 @@ def unnamed_images(folder: str | None, *, store: ImageStore) -> list[ImageKey]:
     """
     if folder is None:
         return [ImageKey(store.put(_png(pixels), "png"), "png") for pixels in drawn()]
-    root = Path(folder)
-    if not root.is_dir():
-        raise InputError(folder, found="no such folder", fix="check score.guards.unnamed in the recipe")
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower().lstrip(".") in EXTENSIONS)
-    if not paths:
-        raise InputError(folder, found="no image in it", expected=f"files ending in {', '.join(EXTENSIONS)}")
-    return list(dict.fromkeys(_kept(path, store) for path in paths[:MOST]))
+    return list(dict.fromkeys(_kept(path, store) for path in find_images(folder)))
 
 
 def drawn() -> list[Pixels]:
