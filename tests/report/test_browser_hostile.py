@@ -10,19 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 from report_run import FinishedRun, build_run
-from walking import choose, draw_all, focused, ids, opened_ready
+from walking import choose, downloaded, draw_all, focused, ids, opened_ready, rows_of
 
 from nameplate.names import Registry
 
 ROW_IDS = (
     "\"><script>alert('id')</script>", "javascript:alert('row')", "__proto__", "a\u2028b c#d%20&amp;", "constructor",
-    "</script><img src=x onerror=alert('end')>",
+    "</script><img src=x onerror=alert('end')>", "=cmd|'/C calc'!A0", "\t=1+1",
 )  # fmt: skip
 NAME = "Fila <img src=x onerror=alert('name')>"
 TEXTS = (
     "<script>alert('text')</script>", "</script><script>alert('close')</script>", "<img src=x onerror=alert('img')>",
     "javascript:alert('link')", "line\u2028separator\u2029</SCRIPT >", "{{ 7 * 7 }} ${alert('js')} <!-- <script>",
     "\" onmouseover=\"alert('attr')", "\\u003cscript\\u003ealert('escaped')\\u003c/script\\u003e",
+    '=HYPERLINK("http://127.0.0.1:9/?"&A1,"x")', "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1:A9)", "\uff1d1+1",
+    'one, "two"', "no comma\nno quote",
 )  # fmt: skip
 
 
@@ -36,7 +38,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     names = dict(zip(held_out, ROW_IDS, strict=False))
     for place, row in enumerate(predictions):
         row["row_id"] = names.get(row["row_id"], row["row_id"])
-        row["answer"] = TEXTS[place % len(TEXTS)] if row["prompt"] == "detail" else row["answer"]
+        # Every second one is to the question for detail.
+        row["answer"] = TEXTS[place // 2 % len(TEXTS)] if row["prompt"] == "detail" else row["answer"]
     pq.write_table(pa.Table.from_pylist(predictions), path)
     # A rule says which other name was found, as the registry writes it.
     registry = Registry.from_json(finished.run.registry_path.read_text(encoding="utf-8"))
@@ -79,6 +82,18 @@ def test_what_strangers_wrote_never_runs(browser: Browser, hostile: FinishedRun)
     assert all(link.startswith(("#", "figures/")) for link in links)
     assert opened.troubles == []
     assert opened.foreign == []
+
+
+def test_no_cell_of_the_table_is_a_formula_and_every_text_is_whole(browser: Browser, hostile: FinishedRun) -> None:
+    opened = opened_ready(browser, hostile.run.report_path)
+    seen = set()
+    for split in ("test", "validation"):
+        choose(opened.page, "split", split)
+        for row in rows_of(downloaded(opened.page)):
+            assert not any(cell.startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")) for cell in row.values())
+            seen.update(row[column].removeprefix("'") for column in ("row_id", "title", "category", "answer"))
+    assert {*ROW_IDS, *TEXTS} <= seen
+    assert opened.troubles == opened.foreign == []
 
 
 @pytest.mark.parametrize("row_id", ROW_IDS)

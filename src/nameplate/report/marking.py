@@ -50,6 +50,11 @@ class Answer:
     """What else there is to know, such as that it was cut off."""
     scored: bool = True
 
+    @property
+    def reasons(self) -> str:
+        """The rule and what else there is to know; of an answer that was not scored, why."""
+        return "; ".join(filter(None, (self.verdict if self.scored else "", self.note)))
+
 
 @dataclass(frozen=True)
 class Said:

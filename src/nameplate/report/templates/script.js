@@ -1,5 +1,6 @@
 // Without this script the page shows everything but the answers of models in between; with it, a gallery can be
-// narrowed and walked through by keys, and all of the page prints. Texts of strangers only ever become text nodes.
+// narrowed, walked through by keys and saved as a table, and all of the page prints. Texts of strangers only ever
+// become text nodes, and cells that are no formulas.
 (() => {
   "use strict";
   const gallery = document.getElementById("gallery");
@@ -77,6 +78,7 @@
   const controls = filter ? [...filter.querySelectorAll("input, select")] : [];
   const facets = [...new Set(controls.map((control) => control.name))].filter((name) => name && name !== "text");
   const search = controls.find((control) => control.name === "text");
+  const save = document.getElementById("gallery-csv");
   const valueOf = (facet) => {
     const of = controls.filter((control) => control.name === facet);
     return of.find((control) => control.type !== "radio" || control.checked).value;
@@ -137,12 +139,63 @@
     for (const card of cards) if (card.hidden === shown.has(card)) card.hidden = !card.hidden;
     for (const facet of facets) count(facet, matching.filter((card) => passes(card, facet)));
     document.getElementById("gallery-status").textContent = `Showing ${shown.size} of ${cards.length} images.`;
+    save.disabled = !shown.size;
   };
   const widen = (card) => {
     if (!card.hidden) return;
     for (const facet of facets) setValue(facet, facet === "split" ? card.dataset.split : "");
     if (search) search.value = "";
     apply();
+  };
+
+  // A table of the answers that are shown ---------------------------------------------------------------------------
+
+  const FIELDS = "row_id split name title category kind checkpoint prompt right verdict answer".split(" ");
+  const joined = (...words) => words.filter(Boolean).join("; ");
+  const writtenSaid = (ruling) => {
+    const [reasons, mark, asked] = [...ruling.children].reverse();
+    const words = ruling.nextElementSibling;
+    const prompt = asked ? asked.textContent.slice(0, -":".length) : gallery.dataset.headline;
+    const right = mark.matches(".none") ? "" : String(mark.matches(".good"));
+    const text = words.querySelector("em") ? "" : words.textContent;
+    return [prompt, right, joined(right ? "" : mark.textContent, reasons.textContent), text];
+  };
+  const packedSaid = (said) => {
+    const [question, outcome, rule, note, ...pieces] = rest.said[said];
+    const text = pieces.filter((_, at) => at % 2).join("");
+    return [question, ["", "false", "true"][outcome + 1], joined(rule, note), text];
+  };
+  const linesOf = (card) => {
+    const packed = columnsOf(card).map(([model, ...said]) => [...rest.models[model].slice(0, 2), said.map(packedSaid)]);
+    const places = new Set(packed.map(([place]) => place));
+    // Not those that were drawn from the packed ones.
+    const written = [...card.querySelectorAll("[data-place]")]
+      .filter((column) => !places.has(Number(column.dataset.place)))
+      .map((column) => {
+        const model = column.querySelector(".who").firstChild.textContent.trim();
+        return [Number(column.dataset.place), model, [...column.querySelectorAll(".ruling")].map(writtenSaid)];
+      });
+    const { split, name, category, kind } = card.dataset;
+    const title = card.querySelector(".title").firstChild.textContent.trim();
+    const image = [rowOf(card), split, name, title, category, kind];
+    const models = [...written, ...packed].sort(([one], [other]) => one - other);
+    return models.flatMap(([, model, answers]) => answers.map((answer) => [...image, model, ...answer]));
+  };
+  // RFC 4180; and what a spreadsheet might take for a formula gets an apostrophe before it, which makes it a text.
+  const cell = (text) => {
+    const safe = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const download = () => {
+    const lines = [FIELDS, ...cards.filter((card) => !card.hidden).flatMap(linesOf)];
+    // Without the mark before it, Excel takes UTF-8 for something else.
+    const parts = ["\ufeff", ...lines.map((line) => `${line.map(cell).join(",")}\r\n`)];
+    const link = make("a");
+    link.download = "predictions.csv";
+    link.href = URL.createObjectURL(new Blob(parts, { type: "text/csv;charset=utf-8" }));
+    link.click();
+    // Later: it is read after the click.
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   };
 
   // Keys and links ------------------------------------------------------------------------------------------------
@@ -209,11 +262,14 @@
     filter.hidden = false;
     filter.addEventListener("input", apply);
     document.getElementById("keys-button")?.addEventListener("click", () => help.showModal());
+    save.addEventListener("click", download);
     addEventListener("keydown", onKey);
     addEventListener("hashchange", follow);
     follow();
     unpack().then(() => {
       texts.clear();
+      // A table without some of the answers would look whole.
+      save.hidden = !rest && document.getElementById("gallery-rest") !== null;
       for (const card of cards) nearby.observe(card);
       document.documentElement.dataset.ready = "yes";
     });
