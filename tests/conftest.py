@@ -1,4 +1,4 @@
-"""What several test files share: one small demo, run for real, once."""
+"""What several test files share: a small demo, run for real, once; a tiny model; a browser."""
 
 from __future__ import annotations
 
@@ -48,6 +48,30 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def single_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Products in float32, as on a machine that has no short ones: for sums that must agree to the last digits."""
+    # Not at the top of this file: tests that need no torch should not wait for it.
+    import torch
+
+    from nameplate.models.precision import compute_dtype
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    compute_dtype.cache_clear()
+    yield
+    compute_dtype.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model to train from and to ask, for all tests of a file: who changes it changes a copy."""
+    # Not at the top of this file: tests that need no torch should not wait for it.
+    from tests.models.tiny_model import write_tiny_model
+
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 # One a module: while it is open, nothing else in this thread can run an event loop.

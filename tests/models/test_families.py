@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -27,14 +26,7 @@ CHOICES = list(itertools.product([False, True], repeat=3))
 THOROUGH = ("internvl", "llava", "llava_next", "qwen2_5_vl", "qwen3_vl", "mistral3", "idefics3", "llama4", "blip-2")
 FULL = ComponentPolicy(mode="full", lr=1e-3, weight_decay=0.1)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny products are slower on two threads, and far slower on two busy ones."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -268,6 +268,7 @@ def test_an_index_cannot_point_out_of_its_folder(tmp_path: Path) -> None:
             r"architectures: Phi3ForCausalLM; expected one of Qwen2",
         ),
         ({"max_dynamic_patch": "many"}, "malformed"),
+        ({"vision_config": {"num_hidden_layers": "many"}}, r"malformed .*num_hidden_layers"),
     ],
 )
 def test_settings_that_we_cannot_follow_are_refused(tmp_path: Path, settings: dict[str, object], message: str) -> None:

@@ -23,11 +23,6 @@ from nameplate.recipe import ComponentPolicy
 FROZEN, FULL, LORA = ComponentPolicy(), ComponentPolicy(mode="full"), ComponentPolicy(mode="lora", rank=4)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
 def logits(model: torch.nn.Module, loaded: LoadedModel) -> torch.Tensor:
     ids = torch.tensor([loaded.processor.encode("Which brand is this product?", "Acme").input_ids])
     pixels = torch.linspace(-1, 1, 3 * 32 * 32).view(1, 3, 32, 32)

@@ -19,16 +19,9 @@ from nameplate.models.policy import AppliedPolicies, apply_policies
 from nameplate.recipe import ComponentPolicy, LanguagePolicy, OptimizerSection
 from nameplate.recipe.training import OptimizerName
 
-from .tiny_model import write_tiny_model
-
 FULL = ComponentPolicy(mode="full", lr=1e-3, weight_decay=0.1)
 LORA = LanguagePolicy(mode="lora", lr=1e-2, rank=4, embeddings="full", head="full")
 NAMES: tuple[OptimizerName, ...] = ("adamw", "apollo", "apollo_mini", "muon", "adamw_8bit")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 def applied_to(base: Path, language: LanguagePolicy = LORA) -> AppliedPolicies:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,6 +24,8 @@ from nameplate.recipe import LanguagePolicy, TrainSection
 FROZEN = {"mode": "frozen"}
 FULL = {"mode": "full"}
 LORA = {"mode": "lora"}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def last(count: int) -> dict[str, object]:
@@ -96,14 +97,6 @@ def test_a_family_that_nobody_has_looked_at_keeps_tiles_alone() -> None:
     verdicts = judge_levels(section.policies(), model_type="qwen3_vl", num_layers=4)
     assert [level for level, verdict in verdicts.items() if verdict.valid] == ["tiles"]
     assert set(ABILITIES) <= set(FAMILIES)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", [name for name in TINY_FAMILIES if name in ABILITIES])

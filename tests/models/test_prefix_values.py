@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -34,13 +34,7 @@ CASES: list[tuple[PrefixLevel, Policies]] = [
     ("hidden", {"vision": FROZEN, "projector": FROZEN, "language": {"mode": "frozen", "head": "full"}}),
 ]
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def compute_in(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:

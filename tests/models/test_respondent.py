@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
 from nameplate.models import respondent
@@ -27,11 +26,6 @@ from nameplate.store.rundir import RunDirectory
 PROMPT = "Describe this product in detail."
 TEXTS = ["a red mug by Acme", "a blue shoe. The Z\u00ebta mark is \u5c0f small on grey ground.", "mug <|im_end|> shoe"]
 Make = Callable[..., Respondent]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import torch
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
 from nameplate import detours
@@ -34,18 +33,7 @@ from .audit_shop import recipe_tree, truthful, write_shop
 REGISTRY = build_registry({"Acme": 10, "Zeta": 10})
 ROWS = 60
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 from transformers import InternVLConfig
 
@@ -23,9 +21,8 @@ from nameplate.models.images import ImageCache
 from nameplate.models.load import load_model
 from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS
-from nameplate.progress import SilentProgress, TaskHandle
-from nameplate.recipe import ComponentPolicy, ExamplesSection, ModelSection, TrainSection
-from nameplate.stages.train import run_training, stage, trainer
+from nameplate.recipe import ComponentPolicy, ExamplesSection, TrainSection
+from nameplate.stages.train import stage, trainer
 from nameplate.stages.train.ahead import LoaderAhead
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.losses import LossLog
@@ -33,6 +30,9 @@ from nameplate.stages.train.reading import read_training_rows
 from nameplate.store.fingerprint import folder_fingerprint
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import TrainSummary
+
+from .kill_points import StopAfter, interrupt
+from .scored_run import train
 
 FULL = ComponentPolicy(mode="full", lr=1e-3)
 FROZEN = ComponentPolicy(mode="frozen")
@@ -42,6 +42,8 @@ RICH: dict[str, object] = {
     "examples": {"balance": "sqrt", "weighting": "square", "augment": "careful"},
 }
 """Everything that has a state of its own."""
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def micro(size: int) -> dict[str, int]:
@@ -61,51 +63,9 @@ def section(**changes: object) -> TrainSection:
     return TrainSection.model_validate(values | changes)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny products are slower on two threads, and far slower on two busy ones."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-def train(run: RunDirectory, base: Path, train_section: TrainSection, progress: object = None) -> TrainSummary:
-    shown = progress or SilentProgress()
-    return run_training(train_section, model_section=ModelSection(base=str(base)), run=run, progress=shown)  # type: ignore[arg-type]  # test doubles
-
-
-class StopAfter(SilentProgress):
-    """Interrupts at the n-th training step, as Ctrl-C would."""
-
-    def __init__(self, steps: int, stop: Callable[[], None]) -> None:
-        self.left = steps
-        self.stop = stop
-
-    def task(self, label: str, total: int | None) -> TaskHandle:
-        return self if label == "train" else super().task(label, total)  # type: ignore[return-value]  # it is one
-
-    def advance(self, steps: int = 1) -> None:
-        self.left -= steps
-        if self.left == 0:
-            self.stop()
-
-    def close(self) -> None:
-        pass
-
-
 def _run_and_images(root: Path, base: Path) -> tuple[RunDirectory, ImageCache]:
     run = write_tiny_run(root)
     return run, ImageCache(run.images, load_processor(base))
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 def test_loss_falls_and_checkpoints_are_ordinary_folders(tmp_path: Path, base: Path) -> None:
@@ -154,7 +114,7 @@ def test_interrupted_training_has_the_losses_of_an_undisturbed_one(tmp_path: Pat
     undisturbed = train(write_tiny_run(tmp_path / "a"), noisy, wanted)
     run = write_tiny_run(tmp_path / "b")
     with pytest.raises(KeyboardInterrupt):
-        train(run, noisy, wanted, StopAfter(8, interrupt))
+        train(run, noisy, wanted, StopAfter(8))
     assert [folder.name for folder in run.checkpoints.iterdir()] == ["epoch-02"]
     resumed = train(run, noisy, wanted)
     assert resumed.losses == undisturbed.losses
@@ -171,7 +131,9 @@ def test_killed_process_goes_on(tmp_path: Path, base: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tests.stages.test_train import RICH, StopAfter, section, train\n"
+        "from tests.stages.kill_points import StopAfter\n"
+        "from tests.stages.scored_run import train\n"
+        "from tests.stages.test_train import RICH, section\n"
         "from nameplate.store.rundir import RunDirectory\n"
         "import torch\n"
         "torch.set_num_threads(1)\n"

@@ -5,22 +5,21 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
-import torch
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
-from tests.stages.kill_points import POINTS, train_and_die
 
 from nameplate.models.load import load_model
-from nameplate.progress import SilentProgress
-from nameplate.recipe import ModelSection, TrainSection
-from nameplate.stages.train import read_training, run_training
+from nameplate.recipe import TrainSection
+from nameplate.stages.train import read_training
 from nameplate.store.fingerprint import folder_fingerprint
 from nameplate.store.rundir import RunDirectory
+
+from .kill_points import POINTS, train_and_die
+from .listening import Listener
+from .scored_run import train
 
 SECTION = TrainSection.model_validate(
     {
@@ -33,24 +32,15 @@ SECTION = TrainSection.model_validate(
     }
 )
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, base: Path) -> RunDirectory:
     """One that nothing disturbed."""
-    return train(write_tiny_run(tmp_path_factory.mktemp("whole")), base)
+    run = write_tiny_run(tmp_path_factory.mktemp("whole"))
+    train(run, base, SECTION)
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +50,14 @@ def server() -> ForkServerContext:
     return context
 
 
-def train(run: RunDirectory, base: Path) -> RunDirectory:
-    run_training(SECTION, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress())
-    return run
+def kill(server: ForkServerContext, run: RunDirectory, base: Path, section: TrainSection, point: str) -> None:
+    """Train in a process of its own, which is killed there."""
+    process = server.Process(
+        target=train_and_die, args=(str(run.root), str(base), section.model_dump_json(), point), daemon=True
+    )
+    process.start()
+    process.join(200)
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -70,18 +65,23 @@ def test_killed_training_goes_on_as_if_it_had_not_been(
     point: str, tmp_path: Path, base: Path, whole: RunDirectory, server: ForkServerContext
 ) -> None:
     run = write_tiny_run(tmp_path / "killed")
-    process = server.Process(
-        target=train_and_die, args=(str(run.root), str(base), SECTION.model_dump_json(), point), daemon=True
-    )
-    process.start()
-    process.join(200)
-    assert process.exitcode == -signal.SIGKILL
+    kill(server, run, base, SECTION, point)
     kept = sorted(folder.name for folder in run.checkpoints.glob("epoch-*"))
     assert kept[:1] == ["epoch-01"]
     for name in kept:
         load_model(str(run.checkpoints / name))
-    train(RunDirectory(run.root), base)
+    train(RunDirectory(run.root), base, SECTION)
     assert read_training(run).losses == read_training(whole).losses
     weights = [folder_fingerprint(each.checkpoints / "epoch-03", "*.safetensors") for each in (whole, run)]
     assert weights[0] == weights[1]
     assert sorted(folder.name for folder in run.checkpoints.iterdir()) == ["epoch-01", "epoch-02", "epoch-03"]
+
+
+def test_examples_share_the_same_rows_after_a_kill(tmp_path: Path, base: Path, server: ForkServerContext) -> None:
+    said = Listener()
+    # With captions of many lengths it packs by itself.
+    undisturbed, run = (write_tiny_run(tmp_path / which, lengths=12) for which in ("whole", "killed"))
+    summary = train(undisturbed, base, SECTION, said)
+    kill(server, run, base, SECTION, "inside a step")
+    assert train(RunDirectory(run.root), base, SECTION, said).losses == summary.losses
+    assert len(said.about("short examples share rows")) == 2

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
 import torch
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 from transformers import PreTrainedModel
 
@@ -24,11 +24,10 @@ from nameplate.models.processing import IGNORED
 from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS
 from nameplate.models.respondent import Question, Respondent
-from nameplate.progress import SilentProgress
-from nameplate.recipe import ExamplesSection, ModelSection, ScoreSection, TrainSection
+from nameplate.recipe import ExamplesSection, ScoreSection, TrainSection
 from nameplate.recipe.loading import build_recipe
 from nameplate.stages.score.subjects import find_subjects, read_held_out
-from nameplate.stages.train import keeper, run_training
+from nameplate.stages.train import keeper
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.keeper import prune
 from nameplate.stages.train.objective import batch_losses
@@ -41,7 +40,8 @@ from nameplate.store.journal import Journal
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import TrainSummary
 
-from .test_train import StopAfter, interrupt
+from . import scored_run
+from .kill_points import StopAfter
 
 FULL = {"mode": "full", "lr": 3e-3}
 CHOICES: Mapping[str, Mapping[str, object]] = {
@@ -62,18 +62,9 @@ CHOICES: Mapping[str, Mapping[str, object]] = {
     "adamw by tokens, names alike, pairs": {"examples": {"balance": "uniform", "question_answer_share": 0.25}},
 }
 
+train = partial(scored_run.train, asking=ScoreSection(max_new_tokens=6))
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def section(**changes: object) -> TrainSection:
@@ -89,16 +80,6 @@ def section(**changes: object) -> TrainSection:
     return TrainSection.model_validate(values | changes)
 
 
-def train(run: RunDirectory, base: Path, wanted: TrainSection, progress: SilentProgress | None = None) -> TrainSummary:
-    return run_training(
-        wanted,
-        model_section=ModelSection(base=str(base)),
-        run=run,
-        progress=progress or SilentProgress(),
-        asking=ScoreSection(max_new_tokens=6),
-    )
-
-
 @pytest.mark.parametrize("choice", CHOICES)
 def test_loss_falls_and_an_interruption_changes_nothing(tmp_path: Path, base: Path, choice: str) -> None:
     if choice == "adamw_8bit":
@@ -109,7 +90,7 @@ def test_loss_falls_and_an_interruption_changes_nothing(tmp_path: Path, base: Pa
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
     run = write_tiny_run(tmp_path / "b")
     with pytest.raises(KeyboardInterrupt):
-        train(run, base, wanted, StopAfter(8, interrupt))
+        train(run, base, wanted, StopAfter(8))
     assert train(run, base, wanted).losses == whole.losses
     one, other = (folder_fingerprint(tmp_path / which / "checkpoints" / "epoch-04", "*.safetensors") for which in "ab")
     assert one == other
@@ -211,7 +192,7 @@ def test_best_and_last_stay_and_all_were_measured(tmp_path: Path, base: Path) ->
     assert not _unasked(run, base)
     other = write_tiny_run(tmp_path / "interrupted")
     with pytest.raises(KeyboardInterrupt):
-        train(other, base, wanted, StopAfter(8, interrupt))
+        train(other, base, wanted, StopAfter(8))
     resumed = train(other, base, wanted)
     assert (resumed.losses, resumed.validation) == (summary.losses, summary.validation)
     assert {folder.name for folder in other.checkpoints.iterdir()} == kept

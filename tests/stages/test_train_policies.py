@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,34 +15,14 @@ from nameplate.errors import ModelError
 from nameplate.models.load import load_model
 from nameplate.models.parts import row_sentence
 from nameplate.progress import SilentProgress
-from nameplate.recipe import ModelSection, TrainSection
-from nameplate.stages.train import run_training
+from nameplate.recipe import TrainSection
 from nameplate.store.rundir import RunDirectory
 from nameplate.summary import TrainSummary
 
+from . import scored_run
+from .listening import Listener
 
-class Notes(SilentProgress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny products are slower on two threads, and far slower on two busy ones."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +33,9 @@ def short_base(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
     return folder
 
 
-def train(run: RunDirectory, base: Path, notes: Notes | None = None, **section: object) -> TrainSummary:
+def train(run: RunDirectory, base: Path, listener: Listener | None = None, **section: object) -> TrainSummary:
     values = {"epochs": 2, "checkpoint_every_epochs": 2, "batch_size": 4} | section
-    return run_training(
-        TrainSection.model_validate(values),
-        model_section=ModelSection(base=str(base)),
-        run=run,
-        progress=notes or SilentProgress(),
-    )
+    return scored_run.train(run, base, TrainSection.model_validate(values), listener or SilentProgress())
 
 
 def changed_parts(base: Path, run: RunDirectory) -> set[str]:
@@ -71,11 +45,11 @@ def changed_parts(base: Path, run: RunDirectory) -> set[str]:
 
 
 def test_table_and_audit_are_shown_before_the_first_step(tmp_path: Path, base: Path) -> None:
-    notes = Notes()
-    summary = train(write_tiny_run(tmp_path), base, notes, preset="frozen-language")
+    listener = Listener()
+    summary = train(write_tiny_run(tmp_path), base, listener, preset="frozen-language")
     table = [f"train: {row_sentence(row)}" for row in summary.components]
     # Whether images are kept is for the clock to say.
-    said = [line for line in notes.said if "kept: " not in line]
+    said = [line for line in listener.notes if "kept: " not in line]
     assert said[:3] == table
     assert said[3].startswith("train: gradient audit passed on one batch: vision ")
 

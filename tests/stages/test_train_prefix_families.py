@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from tests.models.tiny_auto import WRITERS
 from tests.models.tiny_run import write_tiny_run
 
-from nameplate.models import precision
-from nameplate.models.prefix import frozen
-from nameplate.progress import SilentProgress
-from nameplate.recipe import ModelSection, TrainSection
-from nameplate.stages.train import run_training
+from nameplate.recipe import TrainSection
+
+from .scored_run import train
 
 FROZEN = {"mode": "frozen"}
 LAST = {"mode": "last", "num_layers": 1, "lr": 1e-2}
@@ -26,15 +22,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "hidden": {"vision": FROZEN, "projector": FROZEN, "language": LAST},
 }
 
-
-@pytest.fixture(autouse=True)
-def single_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (precision, frozen):
-        monkeypatch.setattr(module, "compute_dtype", lambda: torch.float32)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread", "single_precision")
 
 
 @pytest.mark.parametrize("family", WRITERS)
@@ -47,10 +35,7 @@ def test_losses_are_those_of_pixels(tmp_path: Path, family: str) -> None:
         for prefix in ("off", level):
             memory = {"micro_batch_size": 2, "prefix": prefix}
             section = TrainSection.model_validate({**policies, "epochs": 1, "batch_size": 4, "memory": memory})
-            summary = run_training(
-                section, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress()
-            )
-            losses.append([loss for _, loss in summary.losses])
+            losses.append([loss for _, loss in train(run, base, section).losses])
             (run.folder("train") / "resume" / "state.safetensors").unlink()
         assert losses[1] == pytest.approx(losses[0], rel=2e-6), level
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 from PIL import Image
 from tests.models.tiny_auto import write_llava
 from tests.models.tiny_model import write_tiny_model
@@ -29,13 +27,7 @@ from nameplate.summary import ScoreSummary, TrainSummary
 
 FULL, FROZEN = ComponentPolicy(mode="full", lr=3e-3), ComponentPolicy()
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def write_run(root: Path) -> RunDirectory:
