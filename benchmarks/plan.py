@@ -2,6 +2,7 @@
 
     python benchmarks/plan.py            five presets, three turns each
     python benchmarks/plan.py --quick    one preset, one turn, a small model: the way, not the result
+    python benchmarks/plan_turns.py      processor seconds alone, on one thread: for a machine that others use, too
 
 Each turn plans with a fresh probe and then trains, in a process of its own, the same rows of the same random InternVL
 of about 50 million parameters. The first epoch is left out of the time: images are decoded and cached in it, which a
@@ -20,13 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from figures import machine, markdown
-from nameplate.models.plan import probe
 from nameplate.models.plan.estimate import plan_training
+from nameplate.models.plan.probe import measure_here
+from nameplate.models.plan.results import Plan
 from nameplate.models.plan.table import Assumptions
 from nameplate.progress import SilentProgress, TaskHandle
 from nameplate.recipe import PRESETS, Recipe, build_recipe
@@ -44,15 +47,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))
-    parser.add_argument("--cpu-time", action="store_true", help="compare processor seconds: for a busy machine")
     parser.add_argument("--train", nargs=2, type=Path, metavar=("RECIPE", "RUN"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.cpu_time:
-        # Of all threads together, in the probe as in the training.
-        probe.clock = time.process_time
-        StepClock.now = staticmethod(time.process_time)
     if options.train:
-        train_here(*options.train)
+        job, root = options.train
+        steps = train_here(build_recipe(json.loads(job.read_text()), where="benchmark"), root)
+        print(json.dumps({"steps": steps, "peak_rss_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
         return
     presets = options.presets[:1] if options.quick else options.presets
     turns = 1 if options.quick else options.turns
@@ -60,7 +60,7 @@ def main() -> None:
         work = Path(folder)
         write_model(work / "model", QUICK if options.quick else FULL)
         write_run(work / "run", captions(ROWS, fewest=30, most=110))
-        found = {preset: [turn(work, preset, cpu_time=options.cpu_time) for _ in range(turns)] for preset in presets}
+        found = {preset: [turn(work, preset) for _ in range(turns)] for preset in presets}
     rows = [row(preset, several) for preset, several in found.items()]
     head = ("preset", "planned s/epoch", "measured s/epoch", "ratio of times", "planned GB", "peak GB of the process")
     print(markdown(head, [tuple(str(each) for each in cells) for cells in rows]))
@@ -68,19 +68,17 @@ def main() -> None:
         print(json.dumps({"machine": machine(), "turns": found}))
 
 
-def turn(work: Path, preset: str, *, cpu_time: bool) -> dict[str, Any]:
+def turn(work: Path, preset: str) -> dict[str, Any]:
     """One plan and one training."""
     recipe = recipe_of(work, preset)
     started = time.perf_counter()
-    plan = plan_training(recipe, root=work / "run", hardware=probe.measure_here(), assumed=Assumptions())
+    plan = plan_here(recipe, work / "run")
     planned = time.perf_counter() - started
-    trained = train(work, recipe, cpu_time=cpu_time)
-    steps = [0.0, *trained["steps"]]
-    per_epoch = (len(steps) - 1) // EPOCHS
+    trained = train(work, recipe)
     found = {
         "plan_seconds": planned,
         "planned_epoch_seconds": plan.seconds / EPOCHS,
-        "measured_epoch_seconds": (steps[-1] - steps[per_epoch]) / (EPOCHS - 1),
+        "measured_epoch_seconds": epoch_seconds(trained["steps"]),
         "planned_bytes": plan.memory.total,
         "peak_rss_bytes": trained["peak_rss_bytes"],
         "speeds": {f"{part} {way}": speed for (part, way), speed in plan.hardware.speeds.items()},
@@ -89,7 +87,18 @@ def turn(work: Path, preset: str, *, cpu_time: bool) -> dict[str, Any]:
     return found
 
 
-def recipe_of(work: Path, preset: str) -> Recipe:
+def plan_here(recipe: Recipe, root: Path) -> Plan:
+    """Measure this machine, and plan."""
+    return plan_training(recipe, root=root, hardware=measure_here(), assumed=Assumptions())
+
+
+def epoch_seconds(steps: list[float]) -> float:
+    """Of one epoch, the first left out, by when each step ended."""
+    per_epoch = len(steps) // EPOCHS
+    return (steps[-1] - steps[per_epoch - 1]) / (EPOCHS - 1)
+
+
+def recipe_of(work: Path, preset: str, *, batch_size: int = BATCH) -> Recipe:
     """The same for plan and training; nothing is kept, so that every epoch computes everything."""
     tree = {
         "table": {"source": "none.csv"},
@@ -98,7 +107,7 @@ def recipe_of(work: Path, preset: str) -> Recipe:
             "preset": preset,
             "epochs": EPOCHS,
             "checkpoint_every_epochs": EPOCHS,
-            "batch_size": BATCH,
+            "batch_size": batch_size,
             "memory": {"prefix": "off", "packing": "off"},
             "examples": {"name_question_share": 0.0},
         },
@@ -106,11 +115,11 @@ def recipe_of(work: Path, preset: str) -> Recipe:
     return build_recipe(tree, where="benchmark")
 
 
-def train(work: Path, recipe: Recipe, *, cpu_time: bool) -> dict[str, Any]:
+def train(work: Path, recipe: Recipe) -> dict[str, Any]:
     """In a process of its own."""
     job = work / "recipe.json"
     job.write_text(recipe.model_dump_json())
-    command = [sys.executable, __file__, "--train", str(job), str(work / "run"), *(["--cpu-time"] if cpu_time else [])]
+    command = [sys.executable, __file__, "--train", str(job), str(work / "run")]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
@@ -120,39 +129,40 @@ def train(work: Path, recipe: Recipe, *, cpu_time: bool) -> dict[str, Any]:
 
 
 class StepClock(SilentProgress):
-    """Notes when the training's bar moved."""
+    """Notes when the training's bar moved.
 
-    now = staticmethod(time.perf_counter)
+    Args:
+        now: the time.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.started = 0.0
         self.steps: list[float] = []
 
     def task(self, label: str, total: int | None) -> TaskHandle:
         """Bars of other work stay silent."""
         if label != "train":
             return super().task(label, total)
-        self.steps.append(StepClock.now())
+        self.started = self.now()
         return self
 
     def advance(self, steps: int = 1) -> None:
         """A step has ended."""
-        self.steps.append(StepClock.now())
+        self.steps.append(self.now() - self.started)
 
     def close(self) -> None:
         """Nothing to close."""
 
 
-def train_here(job: Path, root: Path) -> None:
-    """Train once, and print when each step ended."""
-    recipe = build_recipe(json.loads(job.read_text()), where="benchmark")
+def train_here(recipe: Recipe, root: Path, *, now: Callable[[], float] = time.perf_counter) -> list[float]:
+    """Train once; when each step ended."""
     run = RunDirectory(root)
     for leftover in (run.folder("train"), run.checkpoints, run.root / "cache"):
         shutil.rmtree(leftover, ignore_errors=True)
-    clock = StepClock()
+    clock = StepClock(now)
     run_training(recipe.train, model_section=recipe.model, run=run, progress=clock)
-    steps = [moment - clock.steps[0] for moment in clock.steps[1:]]
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"steps": steps, "peak_rss_bytes": peak}))
+    return clock.steps
 
 
 def row(preset: str, turns: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def test_policy_fields_and_presets() -> None:
     of_component = "mode lr weight_decay layer_decay num_layers layers rank alpha targets"
     assert " ".join(ComponentPolicy.model_fields) == of_component
     assert " ".join(LanguagePolicy.model_fields) == f"{of_component} embeddings head"
-    memory = "weights checkpointing quantise micro_batch_size packing prefix prefix_max_bytes compile"
+    memory = "weights checkpointing quantise attention micro_batch_size packing prefix prefix_max_bytes compile"
     assert " ".join(MemorySection.model_fields) == memory
     rates = "name betas epsilon rank update_interval warmup_share max_grad_norm ema_decay"
     assert " ".join(OptimizerSection.model_fields) == rates

@@ -23,6 +23,7 @@ from nameplate.names import MATCHER_VERSION, NORMALISER_VERSION, Registry
 from nameplate.progress import Progress, SilentProgress
 from nameplate.recipe import Recipe, check_choices, dump_recipe
 from nameplate.records import STAGES, StageName
+from nameplate.stages.train.ranks.fitting import check_launch
 from nameplate.stages.train.ranks.launch import follow, launched, leading
 from nameplate.store.files import write_json, write_text
 from nameplate.store.fingerprint import file_fingerprint, fingerprint
@@ -84,6 +85,7 @@ class Pipeline:
             NameplateError: with one clear paragraph; the same call continues later.
         """
         check_choices(self.recipe, until=until)
+        check_launch(self.recipe.train, until=until)
         if not launched().leads:
             follow(until, lambda: self._train().run())
             return

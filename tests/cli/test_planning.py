@@ -91,6 +91,40 @@ def test_kept_prefix_is_computed_once(recipe: Path) -> None:
     assert level["bytes"] == kept["workload"]["images"] * 4 * 128 * 4
 
 
+def test_what_is_not_counted_is_said(recipe: Path) -> None:
+    plain = planned(recipe)
+    assert not any("train." in line for line in plain["said"])
+    assert any(f"there is no table in {recipe.parent / 'none'} yet" in line for line in plain["said"])
+    quantised = planned(
+        recipe,
+        "--set",
+        "train.preset=projector-only",
+        "--set",
+        "train.memory.quantise=nf4",
+        "--set",
+        "train.optimizer.name=adamw_8bit",
+    )
+    said = " ".join(quantised["said"])
+    assert "train.memory.quantise=nf4: counted in memory; the time to unpack weights is not" in said
+    assert "train.optimizer.name=adamw_8bit: counted in memory; the time of its steps is AdamW's" in said
+    assert quantised["memory"]["weights"] < planned(recipe, "--set", "train.preset=projector-only")["memory"]["weights"]
+
+
+def test_attention_by_name_is_rehearsed(recipe: Path) -> None:
+    fused, plain = (planned(recipe, *ALIKE, "--set", f"train.memory.attention={name}") for name in ("sdpa", "eager"))
+    # Scores are kept for the backward pass.
+    assert plain["memory"]["activations"] > fused["memory"]["activations"]
+    assert planned(recipe, *ALIKE)["memory"] == fused["memory"]
+
+
+def test_a_launch_is_planned_as_one_device(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = planned(recipe, *ALIKE)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    done = CliRunner().invoke(app, ["plan", str(recipe), "--hardware", "a100", "--json", *ALIKE])
+    assert "a plan is of one device, however many are launched" in done.stderr
+    assert json.loads(done.stdout)["memory"] == alone["memory"]
+
+
 def test_one_row_for_each_preset(recipe: Path) -> None:
     done = CliRunner().invoke(app, ["plan", str(recipe), "--hardware", "h100", "--presets", *ALIKE])
     assert done.exit_code == 0, done.output
@@ -118,6 +152,9 @@ def test_here_is_measured_and_shown(recipe: Path) -> None:
         (("--rows", "0"), "greater than or equal to 1"),
         (("--hardware", "h100", "--set", "model.base=./nowhere"), "no such folder"),
         (("--hardware", "h100", "--set", "train.memory.prefix=projected"), "cannot be kept"),
+        (("--hardware", "h100", "--set", "train.memory.compile=on"), "train.memory.compile: on, on cuda"),
+        (("--set", "train.memory.attention=flex_attention"), "train.memory.attention: flex_attention"),
+        (("--caption-words", "1000"), "an example of 1,3"),
     ],
 )
 def test_what_makes_no_sense_is_refused(recipe: Path, options: tuple[str, ...], message: str) -> None:

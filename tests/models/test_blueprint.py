@@ -49,6 +49,16 @@ def test_a_stored_head_counts_even_where_the_configuration_says_tied(tmp_path: P
     assert planned_parts(str(base), TrainSection()) == whole
 
 
+def test_malformed_configuration_is_refused(tmp_path: Path) -> None:
+    base = write_tiny_model(tmp_path)
+    config = json.loads((base / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = "many"
+    (base / "config.json").write_text(json.dumps(config))
+    for read in (lambda: planned_parts(str(base), TrainSection()), lambda: load_model(str(base))):
+        with pytest.raises(ModelError, match=r"config\.json: malformed .*num_hidden_layers"):
+            read()
+
+
 def test_unknown_family_is_refused(tmp_path: Path) -> None:
     base = write_tiny_model(tmp_path)
     config = json.loads((base / "config.json").read_text())

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLVisionConfig, Qwen2Config
+from transformers import (
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLVisionConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+)
 
 SIDE, PATCH = 32, 8
 NUM_IMAGE_TOKENS = (SIDE // PATCH // 2) ** 2
@@ -31,29 +37,41 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def write_tiny_model(folder: Path, *, seed: int = 0, tie: bool = True) -> Path:
+def write_tiny_model(
+    folder: Path,
+    *,
+    seed: int = 0,
+    tie: bool = True,
+    text: type[PreTrainedConfig] = Qwen2Config,
+    system: str = "",
+    strong: bool = False,
+) -> Path:
+    """`strong`: tokens depend much on those before them, which they hardly do as the language model comes."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(seed)
-    model = InternVLForConditionalGeneration(_config(tokenizer, tie=tie))
+    model = InternVLForConditionalGeneration(_config(tokenizer, text, tie=tie))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Native code starts these at zero or one, which would hide mistakes that only show with real weights.
             if "embeddings.cls_token" in name or "position_embeddings" in name or "lambda_" in name:
                 parameter.normal_(0.3, 0.3)
+            elif strong and "language_model" in name:
+                parameter.normal_(float(parameter.ndim == 1), 0.3)
     model.save_pretrained(folder)
     contract = {
         "size": SIDE,
         "image_mean": [0.485, 0.456, 0.406],
         "image_std": [0.229, 0.224, 0.225],
         "num_image_tokens": NUM_IMAGE_TOKENS,
+        "system_message": system,
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(contract))
     return folder
 
 
-def _config(tokenizer: Tokenizer, *, tie: bool) -> InternVLConfig:
+def _config(tokenizer: Tokenizer, kind: type[PreTrainedConfig], *, tie: bool) -> InternVLConfig:
     vision = InternVLVisionConfig(
         hidden_size=32,
         num_hidden_layers=2,
@@ -63,7 +81,7 @@ def _config(tokenizer: Tokenizer, *, tie: bool) -> InternVLConfig:
         patch_size=[PATCH, PATCH],
         attention_bias=True,
     )
-    text = Qwen2Config(
+    text = kind(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=32,
         intermediate_size=64,

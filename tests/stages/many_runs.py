@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
+from torch.nn import functional
 
 from nameplate.cli.running import explaining
 from nameplate.errors import TrainingError
-from nameplate.models import precision
 from nameplate.progress import SilentProgress
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train import run_training
@@ -27,34 +27,37 @@ from nameplate.stages.train.trainer import Bookkeeper, PolicyTrainer
 from nameplate.store.rundir import RunDirectory
 
 ROOT = Path(__file__).parents[2]
+LINEAR = functional.linear
 FSDP2 = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+TORCHRUN = ("torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2")
 
 
-def launch(words: list[str], folder: Path, *, seconds: float = 240) -> subprocess.CompletedProcess[str]:
-    """Start two processes with torch's launcher on a free port of the loopback, and see that none is left behind."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+def launch(
+    words: list[str], folder: Path, *, launcher: tuple[str, ...] = TORCHRUN, seconds: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Start two processes with a launcher on a free port of the loopback, and see that none is left behind."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
-        launcher = subprocess.Popen(
-            [*command, "--nproc-per-node", "2", *words], env=environment, stdout=out, stderr=err, cwd=folder
+        started = subprocess.Popen(
+            [sys.executable, "-m", *launcher, *words], env=environment, stdout=out, stderr=err, cwd=folder
         )
         try:
-            launcher.wait(seconds)
+            started.wait(seconds)
         finally:
             # It ends its processes when it is asked to, which are in sessions of their own.
-            if launcher.poll() is None:
-                launcher.terminate()
+            if started.poll() is None:
+                started.terminate()
                 try:
-                    launcher.wait(60)
+                    started.wait(60)
                 finally:
-                    launcher.kill()
+                    started.kill()
     return subprocess.CompletedProcess(
-        words, launcher.returncode, (folder / "out").read_text(), (folder / "err").read_text()
+        words, started.returncode, (folder / "out").read_text(), (folder / "err").read_text()
     )
 
 
 def launch_jobs(jobs: list[dict[str, Any]], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Each job: `root` of the run, `base`, `section`, whether `sharded`, and how one process shall end (`fault`)."""
+    """Each job: `root` of the run, `base`, `section`, accelerate's part of the `environment`, a process's `fault`."""
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
     return launch(["-m", "tests.stages.many_runs", str(path)], folder)
@@ -62,12 +65,12 @@ def launch_jobs(jobs: list[dict[str, Any]], folder: Path) -> subprocess.Complete
 
 def main() -> None:
     torch.set_num_threads(1)
-    precision.compute_dtype = lambda: torch.float32  # type: ignore[assignment]  # products that do not depend on company
+    torch.cpu._is_amx_tile_supported = lambda: False  # products in float32, which do not depend on company
     for job in json.loads(Path(sys.argv[1]).read_text()):
-        os.environ.update(FSDP2 if job["sharded"] else {})
+        os.environ.update(job["environment"])
         run_job(job)
-        for name in FSDP2:
-            os.environ.pop(name, None)
+        for name in job["environment"]:
+            del os.environ[name]
 
 
 def run_job(job: dict[str, Any]) -> None:
@@ -89,12 +92,15 @@ def _note_layout(root: Path) -> None:
     path = root / f"layout-{os.environ['RANK']}.json"
 
     def computing(self: PolicyTrainer, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
+        assert functional.linear is LINEAR, "what is outside of the model has a product of DeepSpeed's"
         if not path.exists():
             bucketed = getattr(model, "parameters_to_ignore", None)
             layout = {
                 "wrapper": type(model).__name__,
                 "divided": sum(isinstance(each, DTensor) for each in model.parameters()),
                 "parameters": sum(1 for _ in model.parameters()),
+                "numbers": sum(each.numel() for each in model.parameters()),
+                "moments": sum(state["exp_avg"].numel() for state in self.optimizer.state.values()),
                 "ignored": len(bucketed) if bucketed is not None else 0,
                 "rows": len(inputs["rows"]),
             }
@@ -125,7 +131,18 @@ def fail() -> None:
     raise TrainingError("here", found="something that only this process sees")
 
 
-FAULTS = {"kill": kill, "fail": fail}
+def overflow() -> None:
+    """The loss of the next micro-batch stays what it is, and its gradient is no number."""
+    compute = PolicyTrainer.compute_loss
+
+    def computing(self: PolicyTrainer, *arguments: Any, **named: Any) -> Any:
+        loss = compute(self, *arguments, **named)
+        return loss + (loss - loss.detach()) * torch.inf
+
+    PolicyTrainer.compute_loss = computing  # type: ignore[method-assign]
+
+
+FAULTS = {"kill": kill, "fail": fail, "overflow": overflow}
 
 if __name__ == "__main__":
     main()

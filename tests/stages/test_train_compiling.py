@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
 
 from nameplate.errors import ModelError
-from nameplate.models import precision
-from nameplate.models.prefix import frozen
+from nameplate.models import compilable
 from nameplate.models.step import compiling as compiler
 from nameplate.models.step.compiling import CompilerFailureError, Trial
-from nameplate.progress import SilentProgress
-from nameplate.recipe import ModelSection, TrainSection
+from nameplate.recipe import TrainSection
 from nameplate.stages.train import compiling as deciding
-from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
-from nameplate.summary import TrainSummary
+
+from . import scored_run
+from .kill_points import StopAfter
+from .listening import Listener
 
 FASTER = Trial(2.0, 1.0, 9.0, difference=0.001, allowed=0.05)
 SLOWER = FASTER._replace(compiled_seconds=2.1)
 OTHER = FASTER._replace(difference=0.2)
 
 
-@pytest.fixture(autouse=True)
-def single_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (precision, frozen):
-        monkeypatch.setattr(module, "compute_dtype", lambda: torch.float32)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-class Listener(SilentProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+pytestmark = pytest.mark.usefixtures("one_thread", "single_precision")
 
 
 class Compiler:
@@ -59,7 +37,7 @@ class Compiler:
         self.num_trials = 0
         self.num_calls = 0
         monkeypatch.setattr(deciding, "try_compiled", self.trial)
-        monkeypatch.setattr(deciding, "has_compiler", lambda: True)
+        monkeypatch.setattr(compilable, "has_compiler", lambda: True)
         monkeypatch.setattr(compiler, "_compiled", self.compiled)
 
     def trial(self, *_: object) -> Trial:
@@ -91,10 +69,11 @@ def section(compile_: str = "on", *, language: str = "full", epochs: int = 2, **
     )
 
 
-def train(base: Path, run: RunDirectory, recipe: TrainSection) -> tuple[TrainSummary, list[str]]:
-    listener = Listener()
-    summary = run_training(recipe, model_section=ModelSection(base=str(base)), run=run, progress=listener)
-    return summary, [note for note in listener.notes if "compiled" in note]
+def train(base: Path, run: RunDirectory, recipe: TrainSection) -> list[str]:
+    """What was said of compiling."""
+    said = Listener()
+    scored_run.train(run, base, recipe, said)
+    return said.about("compiled")
 
 
 @pytest.mark.parametrize("language", ["frozen", "full"])
@@ -102,7 +81,7 @@ def test_layers_run_compiled_where_one_is_faster(
     language: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Compiler(monkeypatch, FASTER)
-    _, notes = train(base, write_tiny_run(tmp_path / "run"), section(language=language))
+    notes = train(base, write_tiny_run(tmp_path / "run"), section(language=language))
     assert notes == ["train: language layers are compiled: 50% less time each; compiling one took 9 s"]
     assert (found.num_trials, found.num_calls > 0) == (1, True)
 
@@ -119,7 +98,7 @@ def test_layers_stay_as_they_are_otherwise(
     trial: Trial | Exception, said: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Compiler(monkeypatch, trial)
-    _, notes = train(base, write_tiny_run(tmp_path / "run"), section())
+    notes = train(base, write_tiny_run(tmp_path / "run"), section())
     assert notes == [f"train: {said}"]
     assert found.num_calls == 0
 
@@ -127,7 +106,7 @@ def test_layers_stay_as_they_are_otherwise(
 def test_auto_tries_only_with_enough_work_ahead(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Compiler(monkeypatch, FASTER)
     train(base, write_tiny_run(tmp_path / "short"), section("auto", epochs=1))
-    monkeypatch.setattr(deciding, "_FEWEST", 1)
+    monkeypatch.setattr(deciding, "LEAST_AHEAD_MICRO_BATCHES", 1)
     train(base, write_tiny_run(tmp_path / "quick"), section("auto", epochs=1))
     assert found.num_trials == 0
     monkeypatch.setattr(deciding, "LEAST_AHEAD_SECONDS", 1e-9)
@@ -143,21 +122,12 @@ def test_a_training_that_goes_on_does_as_it_did(
 ) -> None:
     found = Compiler(monkeypatch, FASTER if compiled else SLOWER)
     run = write_tiny_run(tmp_path / "run")
-
-    class StopError(Exception):
-        pass
-
-    def stop(*_: object) -> None:
-        raise StopError
-
-    with monkeypatch.context() as patch:
-        # After the first epoch's state is written.
-        patch.setattr("nameplate.stages.train.trainer.Bookkeeper.on_epoch_end", _stopping_after(stop))
-        with pytest.raises(StopError):
-            train(base, run, section())
+    with pytest.raises(KeyboardInterrupt):
+        # In the second epoch, after the first one's state is written.
+        scored_run.train(run, base, section(), StopAfter(3))
     found.found = SLOWER if compiled else FASTER
     before = found.num_calls
-    _, notes = train(base, run, section())
+    notes = train(base, run, section())
     assert notes == []
     # Compiled before, it is compiled again, whatever it gains this time; plain before, nobody looks.
     assert found.num_trials == 1 + compiled
@@ -168,30 +138,16 @@ def test_a_training_that_cannot_compile_again_says_so_and_goes_on(monkeypatch: p
     Compiler(monkeypatch, CompilerFailureError("no such header"))
     layers = [torch.nn.Identity()]
     monkeypatch.setattr(deciding, "_call", lambda *_: None)
-    listener = Listener()
-    assert deciding._again(None, layers, None, listener, 3) is False  # type: ignore[arg-type]
-    assert listener.notes == [
-        "train: after epoch 3 layers are not compiled any more, and round otherwise: no such header"
-    ]
-
-
-def _stopping_after(stop: Any) -> Any:
-    from nameplate.stages.train.trainer import Bookkeeper
-
-    end = Bookkeeper.on_epoch_end
-
-    def run(self: Any, *arguments: Any, **named: Any) -> None:
-        end(self, *arguments, **named)
-        stop()
-
-    return run
+    said = Listener()
+    assert deciding._again(None, layers, None, said, 3) is False  # type: ignore[arg-type]
+    assert said.notes == ["train: after epoch 3 layers are not compiled any more, and round otherwise: no such header"]
 
 
 def test_on_is_refused_where_it_cannot_be(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = write_tiny_run(tmp_path / "run")
     with pytest.raises(ModelError, match=r"train\.memory\.compile: on, with memory\.checkpointing"):
         train(base, run, section(checkpointing=True))
-    monkeypatch.setattr(deciding, "has_compiler", lambda: False)
+    monkeypatch.setattr(compilable, "has_compiler", lambda: False)
     with pytest.raises(ModelError, match=r"no C\+\+ compiler"):
         train(base, run, section())
     train(base, run, section("auto"))

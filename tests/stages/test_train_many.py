@@ -4,69 +4,35 @@ other. Real processes, over gloo on the loopback."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-import torch
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
-from tests.stages.many_runs import launch_jobs
+from tests.stages.many_cases import (
+    CASES,
+    NUM_ROWS,
+    assert_same_weights,
+    interrupt_alone,
+    job,
+    losses,
+    section,
+    train_alone,
+)
+from tests.stages.many_runs import FSDP2, launch_jobs
 
-from nameplate.models import precision
 from nameplate.models.images import ImageCache
-from nameplate.models.load import load_model
 from nameplate.models.processors import load_processor
 from nameplate.models.prompts import PROMPTS
-from nameplate.progress import SilentProgress
-from nameplate.recipe import ExamplesSection, ModelSection, TrainSection
-from nameplate.stages.train import read_training, run_training
+from nameplate.recipe import ExamplesSection
+from nameplate.stages.train import read_training
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.ranks.deal import DealtPlan
 from nameplate.stages.train.ranks.group import Ranks
 from nameplate.stages.train.reading import read_training_rows
 from nameplate.store.rundir import RunDirectory
 
-FULL = {"mode": "full", "lr": 1e-3}
-LARGE_STEPS = {"mode": "full", "lr": 5e-2}
-FROZEN = {"mode": "frozen"}
-
-# Eleven rows, five a step, two at once: two processes pass twice, with shares of two and three examples, and in the
-# last step of an epoch one of them has nothing.
-NUM_ROWS = 11
-COMMON: dict[str, Any] = {"vision": FULL, "projector": FULL, "epochs": 2, "checkpoint_every_epochs": 1, "batch_size": 5}
-CASES: dict[str, dict[str, Any]] = {
-    # AdamW does not see the size of a gradient, and clipping takes it away; with a large epsilon its steps follow it.
-    "everything learns": {
-        "vision": LARGE_STEPS,
-        "projector": LARGE_STEPS,
-        "language": LARGE_STEPS,
-        "optimizer": {"epsilon": 1.0, "max_grad_norm": None},
-        "memory": {"micro_batch_size": 2, "prefix": "off"},
-    },
-    "adapters behind a frozen eye": {
-        "vision": FROZEN,
-        "language": {"mode": "lora", "lr": 1e-2, "rank": 4},
-        "epochs": 1,
-        "memory": {"micro_batch_size": 2, "prefix": "vision"},
-        "examples": {"weighting": "sample", "name_weight": 3.0},
-    },
-    "orthogonal steps": {
-        "language": FROZEN,
-        "epochs": 1,
-        "optimizer": {"name": "muon"},
-        "memory": {"micro_batch_size": 2, "prefix": "off"},
-    },
-    "language frozen": {
-        "language": FROZEN,
-        "epochs": 1,
-        "optimizer": {"ema_decay": 0.9},
-        "memory": {"micro_batch_size": 2, "prefix": "off", "checkpointing": True},
-        "examples": {"weighting": "square", "augment": "careful"},
-    },
-}
-KINDS = ("DDP", "FSDP2")
+KINDS = {"DDP": {}, "FSDP2": FSDP2}
 
 
 class Runs(NamedTuple):
@@ -76,95 +42,20 @@ class Runs(NamedTuple):
     resumed: RunDirectory
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread_in_float32() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "compute_dtype", lambda: torch.float32)
-        yield
-    torch.set_num_threads(before)
-
-
-class _Interrupt(SilentProgress):
-    """Stops a training at its fourth step, in the second epoch."""
-
-    def note(self, text: str) -> None:
-        pass
-
-    def task(self, label: str, total: int | None) -> Any:
-        return _FourSteps() if label == "train" else super().task(label, total)
-
-
-class _FourSteps:
-    left = 4
-
-    def advance(self, steps: int = 1) -> None:
-        self.left -= steps
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-    def close(self) -> None:
-        pass
-
-
-def section(case: str) -> TrainSection:
-    return TrainSection.model_validate(COMMON | CASES[case])
-
-
-def train_alone(root: Path, base: Path, case: str, *, interrupted: bool = False) -> RunDirectory:
-    run = write_tiny_run(root, train=NUM_ROWS)
-    progress = _Interrupt() if interrupted else SilentProgress()
-    run_training(section(case), model_section=ModelSection(base=str(base)), run=run, progress=progress)
-    return run
-
-
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, one_thread_in_float32: None) -> Runs:
+def runs(base: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Runs:
     """Every case once alone and once by two processes in either way, and a training that two take over from one."""
     folder = tmp_path_factory.mktemp("many")
-    base = write_tiny_model(folder / "base")
-    alone = {case: train_alone(folder / f"alone {case}", base, case) for case in CASES}
-    with pytest.raises(KeyboardInterrupt):
-        train_alone(folder / "resumed", base, "everything learns", interrupted=True)
-    resumed = RunDirectory(folder / "resumed")
+    alone = {case: train_alone(folder / f"alone {case}", base, section(case)) for case in CASES}
+    resumed = interrupt_alone(folder / "resumed", base, section("everything learns"))
     together = {
         (kind, case): write_tiny_run(folder / f"{kind} {case}", train=NUM_ROWS) for kind in KINDS for case in CASES
     }
-    jobs = [job(run, base, case, kind) for (kind, case), run in together.items()]
-    jobs.append(job(resumed, base, "everything learns", "FSDP2"))
+    jobs = [job(run, base, section(case), KINDS[kind]) for (kind, case), run in together.items()]
+    jobs.append(job(resumed, base, section("everything learns"), FSDP2))
     done = launch_jobs(jobs, folder)
     assert done.returncode == 0, done.stderr
     return Runs(base, alone, together, resumed)
-
-
-def job(run: RunDirectory, base: Path, case: str, kind: str) -> dict[str, Any]:
-    return {
-        "root": str(run.root),
-        "base": str(base),
-        "section": section(case).model_dump(mode="json"),
-        "sharded": kind == "FSDP2",
-    }
-
-
-def losses(run: RunDirectory) -> list[float]:
-    return [loss for _, loss in read_training(run).losses]
-
-
-def assert_same_weights(one: RunDirectory, other: RunDirectory, base: Path, *, tolerance: float = 1e-5) -> None:
-    """Measured worst difference 6e-8, where weights have moved by 1e-3 and more; an error in one step moves 1e-3."""
-    assert [each.name for each in sorted(one.checkpoints.iterdir())] == [
-        each.name for each in sorted(other.checkpoints.iterdir())
-    ]
-    last = sorted(one.checkpoints.iterdir())[-1].name
-    models = [load_model(str(folder)).model for folder in (base, one.checkpoints / last, other.checkpoints / last)]
-    moved = 0.0
-    for (name, start), end, again in zip(
-        models[0].named_parameters(), models[1].parameters(), models[2].parameters(), strict=True
-    ):
-        torch.testing.assert_close(again, end, rtol=0, atol=tolerance, msg=name)
-        moved = max(moved, float((end - start).detach().abs().max()))
-    assert moved > 1e-3
 
 
 @pytest.mark.parametrize("case", CASES)

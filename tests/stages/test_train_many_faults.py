@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
-import yaml
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import write_tiny_run
-from tests.stages.eighteen import drawing, sentence
-from tests.stages.many_runs import launch, launch_jobs
+from tests.stages.many_cases import in_float32, write_recipe
+from tests.stages.many_runs import FSDP2, launch, launch_jobs
 
 from nameplate.cli import launches
 from nameplate.errors import TrainingError
-from nameplate.models import precision
 from nameplate.progress import SilentProgress
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train import read_training, run_training
+from nameplate.stages.train.ranks.fitting import check_divisible
 from nameplate.stages.train.ranks.plugins import Sharding, taking_plugins
-from nameplate.stages.train.ranks.shards import check_divisible
 from nameplate.store.rundir import RunDirectory
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SECTION = {
     "vision": {"mode": "frozen"},
@@ -39,35 +34,21 @@ SECTION = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread_in_float32() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "compute_dtype", lambda: torch.float32)
-        yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
 def train(run: RunDirectory, base: Path) -> list[float]:
     section = TrainSection.model_validate(SECTION)
-    run_training(section, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress())
+    with in_float32():
+        run_training(section, model_section=ModelSection(base=str(base)), run=run, progress=SilentProgress())
     return [loss for _, loss in read_training(run).losses]
 
 
-def job(run: RunDirectory, base: Path, *, kind: str, sharded: bool) -> dict[str, Any]:
+def job(run: RunDirectory, base: Path, *, kind: str, environment: dict[str, str]) -> dict[str, Any]:
     fault = {"rank": 1, "steps": 4, "kind": kind}
-    return {"root": str(run.root), "base": str(base), "section": SECTION, "sharded": sharded, "fault": fault}
+    return {"root": str(run.root), "base": str(base), "section": SECTION, "environment": environment, "fault": fault}
 
 
 def test_a_killed_process_ends_its_launch_and_one_alone_goes_on(tmp_path: Path, base: Path) -> None:
     run = write_tiny_run(tmp_path / "killed")
-    done = launch_jobs([job(run, base, kind="kill", sharded=True)], tmp_path)
+    done = launch_jobs([job(run, base, kind="kill", environment=FSDP2)], tmp_path)
     assert done.returncode != 0
     assert [folder.name for folder in run.checkpoints.glob("epoch-*")] == ["epoch-01", "epoch-02"][
         : len(list(run.checkpoints.glob("epoch-*")))
@@ -79,7 +60,7 @@ def test_a_killed_process_ends_its_launch_and_one_alone_goes_on(tmp_path: Path, 
 
 def test_an_error_of_one_process_is_said_once_and_ends_all(tmp_path: Path, base: Path) -> None:
     run = write_tiny_run(tmp_path / "failed")
-    done = launch_jobs([job(run, base, kind="fail", sharded=False)], tmp_path)
+    done = launch_jobs([job(run, base, kind="fail", environment={})], tmp_path)
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("nameplate: ")]
     assert said == ["nameplate: here: something that only this process sees"]
@@ -87,25 +68,7 @@ def test_an_error_of_one_process_is_said_once_and_ends_all(tmp_path: Path, base:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
-    """Sixteen pictures that come with their captions: a run that needs nobody else."""
-    folder = tmp_path_factory.mktemp("recipe")
-    rows = [
-        {"image": {"bytes": drawing(number), "path": None}, "caption": f"{sentence(number)} By Acme.", "brand": "Acme"}
-        for number in range(16)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
-    tree = {
-        "table": {"source": str(folder / "table.parquet"), "image": "image", "text": "caption"},
-        "name": {"column": "brand"},
-        "caption": {"source": "table"},
-        "clean": {"require_name": False},
-        "split": {"min_per_name": 1, "validation": 2, "test": 2},
-        "model": {"base": str(base)},
-        "train": SECTION | {"epochs": 1},
-    }
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(tree))
-    return path
+    return write_recipe(tmp_path_factory.mktemp("recipe"), base, SECTION | {"epochs": 1})
 
 
 def test_one_command_in_two_processes_does_everything_once(tmp_path: Path, recipe: Path) -> None:
@@ -149,11 +112,8 @@ def test_what_accelerate_asks_for_is_taken_or_refused(monkeypatch: pytest.Monkey
         assert sharding == Sharding(reshard=False)
         assert "ACCELERATE_USE_FSDP" not in os.environ
     assert os.environ["ACCELERATE_USE_FSDP"] == "true"
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with (
-        pytest.raises(TrainingError, match=r"ACCELERATE_USE_DEEPSPEED: .*DeepSpeed; expected .*FSDP2"),
-        taking_plugins(),
-    ):
+    monkeypatch.setenv("ACCELERATE_USE_MEGATRON_LM", "true")
+    with pytest.raises(TrainingError, match=r"MEGATRON_LM: .*Megatron-LM; expected DDP, FSDP"), taking_plugins():
         pass
 
 

@@ -6,19 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from pydantic import ValidationError
-from tests.models.tiny_model import write_tiny_model
 from tests.models.tiny_run import NAMES, write_tiny_run
 
 from nameplate.errors import RecipeError
-from nameplate.models import precision
-from nameplate.models.prefix import frozen
 from nameplate.models.prefix.costs import Cost
 from nameplate.models.prefix.frozen import FrozenPrefix
 from nameplate.names import build_registry
@@ -27,9 +22,11 @@ from nameplate.recipe import GuardSection, MemorySection, ModelSection, ScoreSec
 from nameplate.recipe.training import PrefixLevel
 from nameplate.stages.score import run_scoring
 from nameplate.stages.train import prefix as choosing
-from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
-from nameplate.summary import TrainSummary
+
+from .kill_points import StopAfter
+from .listening import Listener
+from .scored_run import train
 
 FULL = {"mode": "full", "lr": 1e-3}
 FROZEN = {"mode": "frozen"}
@@ -37,32 +34,7 @@ LAST = {"mode": "last", "num_layers": 1, "lr": 1e-2}
 GB = 1 << 30
 
 
-@pytest.fixture(autouse=True)
-def single_precision(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (precision, frozen):
-        monkeypatch.setattr(module, "compute_dtype", lambda: torch.float32)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-class Listener(SilentProgress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def about(self, word: str) -> list[str]:
-        return [note for note in self.notes if word in note]
+pytestmark = pytest.mark.usefixtures("one_thread", "single_precision")
 
 
 def section(prefix: str = "auto", *, max_bytes: int = GB, **changes: Any) -> TrainSection:
@@ -76,12 +48,6 @@ def section(prefix: str = "auto", *, max_bytes: int = GB, **changes: Any) -> Tra
         "memory": {"micro_batch_size": 2, "prefix": prefix, "prefix_max_bytes": max_bytes},
     }
     return TrainSection.model_validate(values | changes)
-
-
-def train(run: RunDirectory, base: Path, wanted: TrainSection, progress: SilentProgress | None = None) -> TrainSummary:
-    return run_training(
-        wanted, model_section=ModelSection(base=str(base)), run=run, progress=progress or SilentProgress()
-    )
 
 
 @pytest.fixture
@@ -138,7 +104,7 @@ def test_a_resumed_training_may_keep_another_level(tmp_path: Path, base: Path, t
     undisturbed = train(write_tiny_run(tmp_path / "a"), base, section("off", **often))
     run = write_tiny_run(tmp_path / "b")
     with pytest.raises(KeyboardInterrupt):
-        train(run, base, section("vision", **often), StopAfterEpoch(1))
+        train(run, base, section("vision", **often), StopAfter(4))
     said = Listener()
     assert train(run, base, section(then, **often), said).losses == undisturbed.losses
     assert said.about("goes on after epoch 1")
@@ -188,31 +154,13 @@ def test_a_resumed_training_goes_on_with_the_level_it_had(
     _costs(monkeypatch, {"vision": 1.0})
     often = section(epochs=4, checkpoint_every_epochs=1)
     with pytest.raises(KeyboardInterrupt):
-        train(run, base, often, StopAfterEpoch(1))
+        train(run, base, often, StopAfter(4))
     assert computed
     # Now it would not pay any more; but then rounding might differ from the first epochs'.
     _costs(monkeypatch, {})
     said = Listener()
     train(run, base, often, said)
     assert len(said.about("train: kept:")) == 1
-
-
-class StopAfterEpoch(SilentProgress):
-    """Interrupts after so many epochs of three steps."""
-
-    def __init__(self, epochs: int) -> None:
-        self.left = 3 * epochs + 1
-
-    def task(self, label: str, total: int | None) -> Any:
-        return self if label == "train" else super().task(label, total)
-
-    def advance(self, steps: int = 1) -> None:
-        self.left -= steps
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -282,13 +230,12 @@ def test_base_and_checkpoints_look_once_at_each_held_out_image(tmp_path: Path, b
 _TRAINS = """
 import sys, torch
 from pathlib import Path
-from nameplate.models import precision
 from nameplate.models.prefix import frozen
 from nameplate.progress import SilentProgress
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
-precision.compute_dtype = frozen.compute_dtype = lambda: torch.float32
+torch.cpu._is_amx_tile_supported = torch.cuda.is_bf16_supported = lambda: False
 frozen.IMAGES_AT_ONCE, frozen.SEGMENT_ENTRIES = 2, 2
 torch.set_num_threads(1)
 compute, done = frozen.FrozenPrefix.compute, []

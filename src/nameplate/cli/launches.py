@@ -13,6 +13,11 @@ NOT_IN_A_LAUNCH: Final = frozenset({"demo", "sweep"})
 """Commands with several trainings of their own."""
 
 
+def is_alone() -> bool:
+    """Whether no launch started this process."""
+    return os.environ.get("WORLD_SIZE", "1") == "1"
+
+
 def is_first() -> bool:
     """Whether this process speaks for its launch; where there is none, it does."""
     return os.environ.get("RANK", "0") == "0"
@@ -20,7 +25,7 @@ def is_first() -> bool:
 
 def speaks_of_failure() -> bool:
     """Whether this process is the one of its launch that says what went wrong: the first that fails."""
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    if is_alone():
         return True
     from nameplate.stages.train.ranks.launch import fails_first
 
@@ -33,7 +38,7 @@ def check_launch(command: str | None) -> None:
     Raises:
         typer.Exit: this process ends here.
     """
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    if is_alone():
         return
     if command in NOT_IN_A_LAUNCH:
         if is_first():

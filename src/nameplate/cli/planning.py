@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nameplate.cli.launches import is_alone
 from nameplate.cli.running import explaining
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def plan_command(
         raise typer.BadParameter(
             "--utilisation goes with a data sheet; here it is measured", param_hint="--utilisation"
         )
+    if not is_alone():
+        typer.echo("nameplate: a plan is of one device, however many are launched", err=True)
     with explaining():
         from nameplate.models.plan.estimate import plan_presets, plan_training
         from nameplate.models.plan.table import Assumptions
@@ -113,5 +116,5 @@ def _print_table(plans: Sequence[Plan]) -> None:
     for line in first.said:
         console.print(Text(line), soft_wrap=True)
     for plan in plans:
-        for line in plan.advice:
+        for line in (*plan.compiling, *plan.advice):
             console.print(Text(f"{plan.policy}: {line}"), soft_wrap=True)

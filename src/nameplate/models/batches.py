@@ -13,10 +13,11 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from nameplate.models.prefix.skipping import going_on_from
 from nameplate.models.processing import IGNORED, Encoded
 from nameplate.models.step.crossentropy import place_losses
+from nameplate.models.step.textbefore import KEYS, VALUES, text_arguments
 
 Batch = dict[str, torch.Tensor]
 """`input_ids`, `labels` (B, T); `positions`, `targets`, `weights` (K,); the model's image arguments, or
-`image_features`.
+`image_features`; `text_keys`, `text_values`, where text before them was read before.
 
 `positions` are places in the flattened batch whose next token carries loss, `targets` those tokens, `weights` how much
 each counts; they end in padding whose target is `IGNORED` and whose weight is 0.
@@ -30,7 +31,10 @@ PROJECTOR_INPUTS: Final = "projector_inputs"
 HIDDEN: Final = "hidden_states"
 """(B, T, width): what the frozen lower layers of the language model give, kept from before."""
 
-_OURS: Final = ("input_ids", "labels", "positions", "targets", "weights", "rows", PROJECTOR_INPUTS, HIDDEN)
+_OURS: Final = (
+    *("input_ids", "labels", "positions", "targets", "weights", "rows"),
+    *(PROJECTOR_INPUTS, HIDDEN, KEYS, VALUES),
+)
 
 LENGTH_STEP: Final = 8
 PLACES_STEP: Final = 128
@@ -38,12 +42,17 @@ PLACES_STEP: Final = 128
 library compiles code and keeps it (measured: 1 GB more after an epoch of 60 steps without rounding)."""
 
 
-def collate(encoded: Sequence[Encoded], pad_id: int) -> Batch:
+def collate(encoded: Sequence[Encoded], pad_id: int, *, num_before: int = 0) -> Batch:
     """Pad on the right, and list the places that carry loss, so that no device must count them.
 
     No attention mask: what stands right of a token cannot reach it in a causal model, and padding carries no loss.
+
+    Args:
+        encoded: examples.
+        pad_id: of tokens.
+        num_before: tokens that stand before the batch in every layer; attention sees them, too.
     """
-    longest = _round_up(max(len(example.input_ids) for example in encoded), LENGTH_STEP)
+    longest = _round_up(num_before + max(len(example.input_ids) for example in encoded), LENGTH_STEP) - num_before
     counts = torch.zeros((len(encoded), longest))
     input_ids = torch.full((len(encoded), longest), pad_id, dtype=torch.long)
     labels = torch.full((len(encoded), longest), IGNORED, dtype=torch.long)
@@ -118,7 +127,8 @@ def answer_logits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> 
 def run_body(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> Any:
     """All of a model but its head; from the middle on where hidden states were kept."""
     with going_on_from(batch.get(HIDDEN)):
-        return model.base_model(input_ids=batch["input_ids"], use_cache=False, **image_inputs(batch))
+        arguments = image_inputs(batch) | text_arguments(model, batch)
+        return model.base_model(input_ids=batch["input_ids"], use_cache=False, **arguments)
 
 
 def num_answer_tokens(encoded: Sequence[Encoded]) -> int:

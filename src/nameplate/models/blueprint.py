@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from nameplate.models.components import check_family
 from nameplate.models.internvl.config import is_original, says_tied, to_native_config
+from nameplate.models.load import read_native_config
 from nameplate.models.locate import find_model, read_config
 from nameplate.models.parts import component_rows
-from nameplate.models.policy import AppliedPolicies, apply_policies
-from nameplate.models.precision import frozen_dtype
+from nameplate.models.policy import AppliedPolicies
+from nameplate.models.preparing import prepare_model
 from nameplate.models.weights import WeightFiles
 from nameplate.recipe import TrainSection
 from nameplate.summary import ComponentRow
@@ -64,7 +65,7 @@ def draw(folder: Path, *, image_token_id: int = 0) -> Blueprint:
         config: Any = to_native_config(tree, image_token_id=image_token_id, tied=tied, where=where)
     else:
         check_family(tree.get("model_type"), where=where)
-        config = AutoConfig.from_pretrained(where, local_files_only=True, trust_remote_code=False)
+        config = read_native_config(folder)
         if _has_head(files) and getattr(config, "tie_word_embeddings", False):
             config.tie_word_embeddings = False
     builder: Any = AutoModelForImageTextToText
@@ -74,22 +75,21 @@ def draw(folder: Path, *, image_token_id: int = 0) -> Blueprint:
 
 
 def with_policies(
-    blueprint: Blueprint, section: TrainSection, *, computing: torch.dtype | None = None
+    blueprint: Blueprint, section: TrainSection, *, longest: int | None = None, computing: torch.dtype | None = None
 ) -> AppliedPolicies:
-    """Lay a recipe's policies on a model without values, as training would on the model itself, not quantised.
+    """Prepare a model without values as training would the model itself; not quantised, which needs values.
 
     Args:
         blueprint: changed in place.
-        section: the policies.
-        computing: what matrix products are computed in; none: as this machine would.
+        section: of the recipe.
+        longest: as for `prepare_model`.
+        computing: the same.
 
     Raises:
         ModelError: a policy does not fit the model.
     """
-    learning = getattr(torch, section.memory.weights)
-    dtype = frozen_dtype(blueprint.stored, learning=learning, computing=computing)
-    plain = section.memory.model_copy(update={"quantise": None})
-    return apply_policies(blueprint.model, section.policies(), frozen_dtype=dtype, memory=plain)
+    plain = section.model_copy(update={"memory": section.memory.model_copy(update={"quantise": None})})
+    return prepare_model(blueprint.model, plain, stored=blueprint.stored, longest=longest, computing=computing)
 
 
 def _has_head(files: WeightFiles | None) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     CONFIG_MAPPING,
@@ -134,9 +135,23 @@ def _load_native(files: WeightFiles, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
+def read_native_config(folder: Path) -> PreTrainedConfig:
+    """A folder's configuration as transformers reads it.
+
+    Raises:
+        ModelError: it is malformed.
+    """
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        found = f"malformed ({type(error).__name__}: {' '.join(str(error).split())})"
+        raise ModelError(str(folder / "config.json"), found=found) from None
+    return config
+
+
 def _native_config(files: WeightFiles) -> PreTrainedConfig:
     """The folder's own, with head and embeddings tied only where the weights are."""
-    config: PreTrainedConfig = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+    config = read_native_config(files.folder)
     head = next((name for name in files.shapes if name.endswith("lm_head.weight")), None)
     embeddings = next((name for name in files.shapes if name.endswith("embed_tokens.weight")), None)
     said = getattr(config, "tie_word_embeddings", None)

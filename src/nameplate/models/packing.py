@@ -18,8 +18,11 @@ POSITIONS: Final = "position_ids"
 
 
 def can_pack(model: PreTrainedModel) -> bool:
-    """Whether the model reads positions that restart as the borders of examples: InternVL, whose kinds are none."""
-    return isinstance(model, InternVLForConditionalGeneration)
+    """Whether the model reads positions that restart as the borders of examples: InternVL, whose kinds are none.
+
+    Flash attention has no masks; it would see borders in a row that is alone, and none where there are several rows.
+    """
+    return isinstance(model, InternVLForConditionalGeneration) and "flash" not in model.config._attn_implementation
 
 
 def pack(lengths: Sequence[int], *, row_length: int) -> list[list[int]]:
@@ -55,7 +58,9 @@ def pays(micro_batches: Sequence[Sequence[int]]) -> bool:
     return saved > WORTH * padded
 
 
-def collate_packed(encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], pad_id: int) -> Batch:
+def collate_packed(
+    encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], pad_id: int, *, num_before: int = 0
+) -> Batch:
     """As `collate`, with the examples of each row one after another, and `position_ids`.
 
     Images must be given in the order of `rows`, flattened. What pads a row is a block of its own.
@@ -64,10 +69,11 @@ def collate_packed(encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], pa
         encoded: examples without kinds.
         rows: places of examples, by row.
         pad_id: of tokens.
+        num_before: as for `collate`; each example sees them, and itself.
     """
     assert not any(example.kinds for example in encoded), "kinds of tokens do not say where an example ends"
     joined = [_joined([encoded[place] for place in row]) for row in rows]
-    batch = collate(joined, pad_id)
+    batch = collate(joined, pad_id, num_before=num_before)
     positions = torch.zeros_like(batch["input_ids"])
     for number, row in enumerate(rows):
         lengths = [len(encoded[place].input_ids) for place in row]

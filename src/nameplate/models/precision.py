@@ -12,6 +12,7 @@ from nameplate.errors import ModelError
 from nameplate.models.step.allocator import keep_freed_memory
 from nameplate.models.step.attention import SHORT, register_short_attention
 from nameplate.models.step.shortweights import shorten_weights
+from nameplate.recipe import Attention
 
 SHORT_TOKENS = 512
 """Up to so many tokens attention by plain products trains faster on a CPU than torch's fused one."""
@@ -61,14 +62,20 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
-def set_training_attention(model: PreTrainedModel, *, longest: int) -> None:
-    """Choose the attention that trains fastest, given the longest sequence of text or patches.
+def set_training_attention(model: PreTrainedModel, wanted: Attention = "auto", *, longest: int) -> None:
+    """Choose the attention that trains fastest, given the longest sequence of text or patches, or the one by name.
 
     On a CPU the backward pass of torch's fused attention costs more than plain products up to a few hundred tokens; our
     own does them in fewer passes than transformers' (docs/training-speed.md has the figures). Long sequences would need
     its memory.
+
+    Raises:
+        ModelError: the one by name is not there, or not for this model or device.
     """
-    if model.device.type != "cpu" or longest > SHORT_TOKENS:
+    if wanted != "auto":
+        _set_named_attention(model, wanted)
+        return
+    if model.device.type not in ("cpu", "meta") or longest > SHORT_TOKENS:
         return
     register_short_attention()
     model.set_attn_implementation(SHORT)
@@ -77,9 +84,26 @@ def set_training_attention(model: PreTrainedModel, *, longest: int) -> None:
         model.set_attn_implementation("eager")
 
 
-def lighten_step(model: PreTrainedModel) -> None:
+def _set_named_attention(model: PreTrainedModel, wanted: Attention) -> None:
+    place, fix = "train.memory.attention", "set it to auto, or install what it needs"
+    if wanted == "flex_attention" and model.device.type in ("cpu", "meta"):
+        raise ModelError(place, found=wanted, expected="an accelerator: on a CPU it has no backward pass", fix=fix)
+    try:
+        model.set_attn_implementation(wanted)
+    except (ImportError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(place, found=f"{wanted}, and transformers says: {reason}", fix=fix) from error
+    others = {part.config._attn_implementation for part in model.modules() if isinstance(part, PreTrainedModel)} - {
+        wanted
+    }
+    if others:
+        found = f"{wanted}, but parts of this model compute their attention as {', '.join(sorted(map(str, others)))}"
+        raise ModelError(place, found=found, fix="set it to auto")
+
+
+def lighten_step(model: PreTrainedModel, *, computing: torch.dtype) -> None:
     """Once policies are applied: short copies of learning weights, and freed memory kept for the next step."""
-    if compute_dtype() == torch.bfloat16:
+    if computing == torch.bfloat16:
         shorten_weights(model, torch.bfloat16)
     if model.device.type == "cpu":
         keep_freed_memory()

@@ -32,6 +32,7 @@ from nameplate.recipe.sections import (
     TeacherSection,
 )
 from nameplate.recipe.training import (
+    Attention,
     ExamplesSection,
     MemorySection,
     OptimizerName,
@@ -43,6 +44,7 @@ from nameplate.recipe.training import (
 
 __all__ = [
     "PRESETS",
+    "Attention",
     "BudgetSection",
     "CaptionSection",
     "CleanSection",

@@ -25,6 +25,8 @@ _Switch = BeforeValidator(_as_word)
 
 _FOR_MATRICES: Final = ("apollo", "apollo_mini", "muon")
 """Optimizers for the matrices inside a component; adapters are learned with AdamW beside them."""
+_NO_MEANS: Final = {"prefix": "auto", "prefix_max_bytes": 0, "compile": "auto", "attention": "auto"}
+"""Of a memory section: where and how fast something is computed."""
 
 
 class OptimizerSection(Section):
@@ -82,6 +84,9 @@ class ExamplesSection(Section):
         return self
 
 
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
+
+
 class MemorySection(Section):
     """Number formats, what is computed at once, and what is kept or computed again."""
 
@@ -91,6 +96,9 @@ class MemorySection(Section):
     """Compute a layer's activations again in the backward pass instead of keeping them, where gradients pass."""
     quantise: Literal["int8", "nf4"] | None = None
     """Hold the layers of a frozen language model in 8 or 4 bits (needs `nameplate[quantise]`); none: as they are."""
+    attention: Attention = "auto"
+    """auto: on a CPU our own where sequences are short, else what the model comes with (torch's, which is fused and has
+    flash kernels on a GPU); by name: that one of transformers, whose package must be there."""
     micro_batch_size: int = Field(8, ge=1)
     """Examples per forward pass; steps accumulate up to `train.batch_size`."""
     packing: Annotated[Literal["off", "on", "auto"], _Switch] = "auto"
@@ -173,7 +181,7 @@ class TrainSection(Section):
 
     def without_means(self) -> TrainSection:
         """Less what decides only where and how fast it is computed: two that are equal so learn the same."""
-        memory = self.memory.model_copy(update={"prefix": "auto", "prefix_max_bytes": 0, "compile": "auto"})
+        memory = self.memory.model_copy(update=_NO_MEANS)
         return self.model_copy(update={"memory": memory})
 
     def policies(self) -> dict[ComponentName, ComponentPolicy]:

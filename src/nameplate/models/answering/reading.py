@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface, InternVLForConditionalGeneration
+from transformers import AttentionInterface, AttentionMaskInterface, InternVLForConditionalGeneration, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from nameplate.models.answering.keyvalues import KeyValues, Window
@@ -23,10 +23,15 @@ _MOST_SCORES: Final = 1 << 19
 
 
 def can_read(loaded: LoadedModel) -> bool:
+    """Whether a model can read into `KeyValues`: see `sees_all_before`."""
+    return sees_all_before(loaded.model)
+
+
+def sees_all_before(model: PreTrainedModel) -> bool:
     """Whether positions continue by themselves and every layer looks at everything before: InternVL, nearly always."""
-    if not isinstance(loaded.model, InternVLForConditionalGeneration):
+    if not isinstance(model, InternVLForConditionalGeneration):
         return False
-    text: Any = loaded.model.config.text_config
+    text: Any = model.config.text_config
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
     capped = getattr(text, "attn_logit_softcapping", None)
     # Of models that list no kinds of layers, a window counts for all.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import InternVLConfig, InternVLVisionConfig, LlamaConfig, PreTrainedConfig, Qwen2Config, Qwen3Config
 
 from nameplate.errors import ModelError
@@ -122,8 +123,8 @@ def to_native_config(tree: Tree, *, image_token_id: int, tied: bool, where: str)
             vision_feature_layer=int(tree.get("select_layer", -1)),
             tie_word_embeddings=tied,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(where, found=f"malformed ({type(error).__name__}: {error})") from None
+    except (KeyError, TypeError, ValueError, StrictDataclassError) as error:
+        raise ModelError(where, found=f"malformed ({type(error).__name__}: {' '.join(str(error).split())})") from None
     setattr(config, KEPT, dict(tree))
     return config
 

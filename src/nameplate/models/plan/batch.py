@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from nameplate.models.batches import Batch, collate
+from nameplate.models.constanttext import NO_TEXT, ConstantText
 from nameplate.models.plan.reader import Reader
 from nameplate.models.plan.workload import MicroBatch
 from nameplate.models.processing import IGNORED, Encoded
@@ -12,20 +13,23 @@ from nameplate.models.processing import IGNORED, Encoded
 _WORD = 1
 
 
-def empty_batch(reader: Reader, shape: MicroBatch, *, image_token_id: int) -> Batch:
+def empty_batch(reader: Reader, shape: MicroBatch, *, image_token_id: int, text: ConstantText = NO_TEXT) -> Batch:
     """What training's collator would make of so many examples; pixels are on the meta device.
 
     Args:
         reader: of the model's folder.
         shape: wanted; a length that is shorter than a question is made as long.
         image_token_id: of the model's configuration.
+        text: that was read before; an InternVL's.
     """
     if reader.contract is not None:
         side = reader.contract.size
         pixels = torch.empty(shape.tiles, 3, side, side, device="meta")
         per_tile = reader.contract.num_image_tokens
-        encoded = [_plain(shape, tokens, image_token_id) for tokens in _shared(shape, per_tile)]
-        return _sized(collate(encoded, 0), shape) | {"pixel_values": pixels}
+        num_before = len(text.ids)
+        length = shape.length - num_before
+        encoded = [_plain(length, tokens, image_token_id) for tokens in _shared(shape, per_tile)]
+        return _sized(collate(encoded, 0, num_before=num_before), shape) | {"pixel_values": pixels, **text.inputs}
     one, images = reader.example(shape.size)
     assert reader.processor is not None
     stretched = Encoded(
@@ -45,9 +49,9 @@ def _shared(shape: MicroBatch, per_tile: int) -> list[int]:
     ]
 
 
-def _plain(shape: MicroBatch, image_tokens: int, image_token_id: int) -> Encoded:
+def _plain(length: int, image_tokens: int, image_token_id: int) -> Encoded:
     word = _WORD if image_token_id != _WORD else _WORD + 1
-    ids = [image_token_id] * image_tokens + [word] * max(1, shape.length - image_tokens)
+    ids = [image_token_id] * image_tokens + [word] * max(1, length - image_tokens)
     return Encoded(ids, [IGNORED] * len(ids))
 
 

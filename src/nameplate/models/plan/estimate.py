@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nameplate.errors import TrainingError
 from nameplate.models.blueprint import Blueprint, draw, with_policies
 from nameplate.models.components import partition
-from nameplate.models.features import num_patches
+from nameplate.models.constanttext import NO_TEXT, ConstantText, why_in_every_pass
 from nameplate.models.footprint import footprint
 from nameplate.models.locate import find_model
 from nameplate.models.parts import component_rows
 from nameplate.models.plan.advice import advice
 from nameplate.models.plan.batch import empty_batch
+from nameplate.models.plan.compiled import NOTHING_COMPILED, CompiledLayers, compiled_layers
 from nameplate.models.plan.hardware import Direction, Hardware
 from nameplate.models.plan.ledger import Amount, Work
 from nameplate.models.plan.levels import DISK_BYTES_PER_SECOND, Level, spared, valid_levels
 from nameplate.models.plan.probe import measure_parts
 from nameplate.models.plan.reader import Reader
-from nameplate.models.plan.rehearsal import Rehearsal, rehearse
+from nameplate.models.plan.rehearsal import Rehearsal, computing_in, rehearse
 from nameplate.models.plan.results import MemoryPlan, Plan, PrefixPlan, TimeLine, WorkLine
-from nameplate.models.plan.shapes import without_values
+from nameplate.models.plan.shapes import shapes_only, without_values
 from nameplate.models.plan.table import Assumptions, Examples, known_examples
 from nameplate.models.plan.workload import Workload, epoch_of
 from nameplate.models.policy import AppliedPolicies
-from nameplate.models.precision import compute_dtype, set_training_attention
-from nameplate.models.recompute import recompute_layers
-from nameplate.models.step.shortweights import shorten_weights
+from nameplate.models.precision import best_device, compute_dtype
+from nameplate.models.step.textbefore import read_text
 from nameplate.recipe import PRESETS, PresetName, Recipe, TrainSection
 
 ADAMW_PASSES = 7
@@ -48,6 +49,9 @@ class Prepared:
     reader: Reader
     load: Workload
     dtype: torch.dtype
+    compiled: CompiledLayers = NOTHING_COMPILED
+    text: ConstantText = NO_TEXT
+    """Read before the first step; its keys and values are shapes, too."""
 
 
 def plan_training(recipe: Recipe, *, root: Path | None, hardware: Hardware, assumed: Assumptions) -> Plan:
@@ -61,6 +65,7 @@ def plan_training(recipe: Recipe, *, root: Path | None, hardware: Hardware, assu
 
     Raises:
         ModelError: the base is not there or of an unknown family, or a policy does not fit it.
+        TrainingError: an example is longer than the model can read.
     """
     examples = known_examples(root, assumed, recipe.split)
     return plan_section(recipe, recipe.train, examples, hardware)
@@ -70,7 +75,7 @@ def plan_presets(recipe: Recipe, *, root: Path | None, hardware: Hardware, assum
     """The same recipe under each preset in the place of its own policies.
 
     Raises:
-        ModelError: as for `plan_training`.
+        ModelError, TrainingError: as for `plan_training`.
     """
     examples = known_examples(root, assumed, recipe.split)
     return [plan_section(recipe, _under(recipe.train, preset), examples, hardware) for preset in PRESETS]
@@ -93,6 +98,7 @@ def plan_section(recipe: Recipe, section: TrainSection, examples: Examples, hard
     typical = _rehearsed(ready, largest=False, accumulates=accumulates)
     if hardware.name == "here":
         hardware = measure_parts(hardware, ready.blueprint.model, ready.applied, typical)
+    ready = replace(ready, compiled=compiled_layers(ready.applied, section.memory, typical, hardware))
     same = ready.load.typical == ready.load.largest
     largest = typical if same else _rehearsed(ready, largest=True, accumulates=accumulates)
     prefixes = list(_prefixes(ready, section, typical, hardware))
@@ -115,9 +121,10 @@ def plan_section(recipe: Recipe, section: TrainSection, examples: Examples, hard
         memory=memory,
         work=tuple(_work_lines(typical.work)),
         time=tuple(_time(ready, section, typical, hardware, level)),
+        compiling=tuple(_compiling(ready, section, typical, hardware)),
         prefixes=tuple(plan for _, plan in prefixes),
         prefix=level.name if level is not None else "off",
-        said=(*examples.said, ready.reader.said, *_said_of_model(ready), *hardware.notes),
+        said=(*examples.said, ready.reader.said, *_said_of_model(ready, section)),
         advice=tuple(advice(section, memory, again, may_be_short=ready.blueprint.stored == torch.bfloat16)),
     )
 
@@ -127,19 +134,40 @@ def prepare(recipe: Recipe, section: TrainSection, examples: Examples, hardware:
     folder = find_model(recipe.model.base, weights=False)
     reader = Reader(folder, max_tiles=recipe.model.max_tiles)
     blueprint = draw(folder)
+    load = epoch_of(examples, reader, section)
+    _check_length(load, blueprint)
     here = hardware.name == "here"
     dtype = compute_dtype() if here else torch.bfloat16
-    applied = with_policies(blueprint, section, computing=dtype)
+    # On an accelerator each model has the attention that it comes with, which is fused as all by name but one.
+    on_cpu = here and best_device().type == "cpu"
+    chosen = section.memory.attention in ("eager", "sdpa") or on_cpu
+    applied = with_policies(blueprint, section, longest=load.largest.length if chosen else None, computing=dtype)
     without_values(blueprint.model)
     applied = applied._replace(components=partition(blueprint.model))
-    load = epoch_of(examples, reader, section)
-    if here:
-        set_training_attention(blueprint.model, longest=max(num_patches(blueprint.model), load.largest.length))
-    if dtype == torch.bfloat16:
-        shorten_weights(blueprint.model, dtype)
-    if section.memory.checkpointing:
-        recompute_layers(applied)
-    return Prepared(blueprint, applied, reader, load, dtype)
+    text = _text(blueprint, applied, reader, load, dtype) if on_cpu else NO_TEXT
+    return Prepared(blueprint, applied, reader, load, dtype, text=text)
+
+
+def _text(
+    blueprint: Blueprint, applied: AppliedPolicies, reader: Reader, load: Workload, dtype: torch.dtype
+) -> ConstantText:
+    """What a training on this CPU would read once."""
+    ids = reader.text_before()
+    share = len(ids) / (load.image_tokens + load.text_tokens)
+    if not ids or why_in_every_pass(blueprint.model, applied, share=share):
+        return NO_TEXT
+    with shapes_only(), computing_in(dtype):
+        return ConstantText(ids, read_text(blueprint.model, ids))
+
+
+def _check_length(load: Workload, blueprint: Blueprint) -> None:
+    most = int(blueprint.model.config.get_text_config().max_position_embeddings)
+    if load.longest > most:
+        raise TrainingError(
+            "train",
+            found=f"an example of {load.longest:,} tokens, and {blueprint.folder} reads at most {most:,}",
+            fix="lower model.max_tiles or clean.max_words, or what you stated with --caption-words",
+        )
 
 
 def policy_name(section: TrainSection) -> str:
@@ -150,7 +178,7 @@ def policy_name(section: TrainSection) -> str:
 def _rehearsed(ready: Prepared, *, largest: bool, accumulates: bool) -> Rehearsal:
     shape = ready.load.largest if largest else ready.load.typical
     token = int(getattr(ready.blueprint.model.config, "image_token_id", 0) or 0)
-    batch = empty_batch(ready.reader, shape, image_token_id=token)
+    batch = empty_batch(ready.reader, shape, image_token_id=token, text=ready.text)
     return rehearse(ready.blueprint.model, ready.applied, batch, dtype=ready.dtype, accumulates=accumulates)
 
 
@@ -225,6 +253,15 @@ def _time(
     for what, (flops, seconds) in sums.items():
         yield TimeLine(what, flops, flops / seconds, seconds)
     yield _optimizer_time(ready, section, hardware)
+    if ready.compiled.saved:
+        yield TimeLine("compiling layers, once", 0, 0, ready.compiled.compile_seconds)
+
+
+def _compiling(ready: Prepared, section: TrainSection, typical: Rehearsal, hardware: Hardware) -> Iterator[str]:
+    count = ready.load.micro_batches * section.epochs
+    own = {each: amount for each, amount in typical.work.items() if ready.compiled.owns(each.owner)}
+    seconds = sum(_seconds(ready, amount.flops, each, hardware) for each, amount in own.items())
+    yield from ready.compiled.lines(count * seconds, count)
 
 
 def _optimizer_time(ready: Prepared, section: TrainSection, hardware: Hardware) -> TimeLine:
@@ -237,10 +274,17 @@ def _optimizer_time(ready: Prepared, section: TrainSection, hardware: Hardware) 
 
 def _seconds(ready: Prepared, flops: float, work: Work, hardware: Hardware) -> float:
     direction: Direction = "forward" if work.during == "forward" else "backward"
-    return flops / hardware.speed(work.owner.part, direction, _name(ready.dtype))
+    seconds = flops / hardware.speed(work.owner.part, direction, _name(ready.dtype))
+    return seconds * (1 - ready.compiled.saved) if ready.compiled.owns(work.owner) else seconds
 
 
-def _said_of_model(ready: Prepared) -> Iterator[str]:
+def _said_of_model(ready: Prepared, section: TrainSection) -> Iterator[str]:
+    if section.memory.quantise is not None:
+        yield f"train.memory.quantise={section.memory.quantise}: counted in memory; the time to unpack weights is not"
+    if section.optimizer.name != "adamw":
+        yield f"train.optimizer.name={section.optimizer.name}: counted in memory; the time of its steps is AdamW's"
+    if ready.text.ids:
+        yield f"the {len(ready.text.ids)} tokens before every image are read once, and not in every pass"
     if not ready.blueprint.has_weights:
         yield f"no weights in {ready.blueprint.folder}: stored as {_name(ready.blueprint.stored)}, as config.json says"
 

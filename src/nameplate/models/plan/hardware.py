@@ -37,7 +37,6 @@ class Hardware:
     """Measured FLOP a second by part and direction; empty: the rate times the utilisation."""
     optimizer_bytes_per_second: float | None = None
     """Measured: what AdamW moves; none: as its memory."""
-    notes: tuple[str, ...] = ()
 
     def rate(self, dtype: str) -> float:
         """FLOP a second of matrix products in a number format."""

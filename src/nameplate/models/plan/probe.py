@@ -25,6 +25,7 @@ from nameplate.models.plan.hardware import Direction, Hardware
 from nameplate.models.plan.rehearsal import HEAD, Call, Rehearsal, Shape
 from nameplate.models.policy import AppliedPolicies
 from nameplate.models.precision import best_device, compute_dtype
+from nameplate.models.step import compiling
 
 SECONDS = 0.25
 """For each of about eight measurements."""
@@ -65,8 +66,7 @@ def measure_parts(hardware: Hardware, model: nn.Module, applied: AppliedPolicies
         typical: its rehearsed micro-batch, which says how layers are called and what they do.
     """
     speeds: dict[tuple[str, Direction], float] = {}
-    dtype = compute_dtype()
-    budget = hardware.rate(str(dtype).removeprefix("torch.")) * SECONDS
+    budget = _budget(hardware)
     for name, call in typical.calls.items():
         component = applied.components[name]  # type: ignore[index]  # calls are by component
         place = len(component.layers) - 1
@@ -86,6 +86,26 @@ def measure_parts(hardware: Hardware, model: nn.Module, applied: AppliedPolicies
     return replace(hardware, speeds=speeds)
 
 
+def try_compiled_layer(applied: AppliedPolicies, typical: Rehearsal, hardware: Hardware) -> compiling.Trial:
+    """Compile the last layer of the language model and time it beside itself as it is, as training would.
+
+    Its values are arbitrary, so that its results say nothing.
+
+    Raises:
+        CompilerFailureError: it cannot be compiled.
+    """
+    layer = applied.components["language"].layers[-1]
+    flops = _flops(typical, "language", len(applied.components["language"].layers) - 1)
+    call, _ = _real(typical.calls["language"], flops, _budget(hardware), best_device())
+    with _with_values(layer):
+        return compiling.try_compiled(layer, call)
+
+
+def _budget(hardware: Hardware) -> float:
+    """FLOPs of one measurement."""
+    return hardware.rate(str(compute_dtype()).removeprefix("torch.")) * SECONDS
+
+
 def _flops(typical: Rehearsal, part: str, layer: int | None) -> dict[Direction, int]:
     found: dict[Direction, int] = {"forward": 0, "backward": 0}
     for work, amount in typical.work.items():
@@ -96,18 +116,24 @@ def _flops(typical: Rehearsal, part: str, layer: int | None) -> dict[Direction, 
 
 def _layer_speeds(layer: nn.Module, call: Call, flops: dict[Direction, int], budget: float) -> dict[Direction, float]:
     device = best_device()
+    real, share = _real(call, flops, budget, device)
+
+    def forward() -> torch.Tensor:
+        with _autocast(device):
+            result = layer(*real.arguments, **real.named)
+        first: torch.Tensor = result if isinstance(result, torch.Tensor) else result[0]
+        return first
+
+    return _speeds(forward, {way: flops[way] * share for way in flops}, device)
+
+
+def _real(call: Call, flops: dict[Direction, int], budget: float, device: torch.device) -> tuple[compiling.Call, float]:
+    """The same call with values, of as many rows as the budget's FLOPs suffice for; and their share of all."""
     first = next(each for each in tree_leaves((call.arguments, call.named)) if isinstance(each, Shape))
     whole = first.sizes[0] if len(first.sizes) > 2 else 1
     kept = max(1, min(whole, int(whole * budget / max(1, sum(flops.values())))))
     arguments, named = tree_map(lambda each: _filled(each, whole, kept, device), (call.arguments, call.named))
-
-    def forward() -> torch.Tensor:
-        with _autocast(device):
-            result = layer(*arguments, **named)
-        first: torch.Tensor = result if isinstance(result, torch.Tensor) else result[0]
-        return first
-
-    return _speeds(forward, {way: flops[way] * kept / whole for way in flops}, device)
+    return compiling.Call(arguments, named), kept / whole
 
 
 def _head_speeds(head: nn.Module, flops: dict[Direction, int], budget: float) -> dict[Direction, float]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from PIL import Image
 
+from nameplate.models.constanttext import common_start
 from nameplate.models.contract import ImageContract, read_contract
 from nameplate.models.internvl.config import is_original
 from nameplate.models.internvl.conversation import original_contract
@@ -83,6 +84,13 @@ class Reader:
         """A row asked for its name."""
         name = row.name if self.processor is not None else NAME_WORDS
         return self._count(PROMPTS["name"], name, row.size)
+
+    def text_before(self) -> tuple[int, ...]:
+        """Tokens that stand before every image; none where the folder has no tokenizer."""
+        if self.processor is None:
+            return ()
+        questions = [self.processor.encode(PROMPTS[each], size=ImageSize(1, 1)) for each in ("detail", "name")]
+        return common_start([each.input_ids for each in questions], image_token_id=self.processor.image_token_id)
 
     def _count(self, prompt: str, answer: str | int, size: ImageSize) -> Counted:
         tiles = self.tiles(size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -84,8 +84,7 @@ def watch(
     calls: dict[str, Call] = {}
     with _noting_calls(applied, calls), _accumulating(learning) if accumulates else nullcontext(), ledger:
         batch = {name: tensor.clone() for name, tensor in batch.items()}
-        short = dtype == torch.bfloat16
-        with torch.autocast(model.device.type, dtype=dtype) if short else nullcontext():
+        with computing_in(dtype, model.device.type):
             loss = loss_sum(model, batch)
         kept = ledger.live
         ledger.backward = True
@@ -94,6 +93,11 @@ def watch(
         parameter.grad = None
     held = sum(parameter.nbytes for parameter in learning) if accumulates else 0
     return Rehearsal(ledger.work, kept, ledger.peak + held, calls)
+
+
+def computing_in(dtype: torch.dtype, device: str = "cpu") -> AbstractContextManager[object]:
+    """Training's autocast, for a number format of matrix products."""
+    return torch.autocast(device, dtype=dtype, enabled=dtype == torch.bfloat16)
 
 
 def owners_of(applied: AppliedPolicies) -> dict[torch.Tensor, Owner]:

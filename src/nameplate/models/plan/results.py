@@ -71,7 +71,7 @@ class TimeLine:
     flops: float
     """Of the whole training; 0: bound by memory."""
     speed: float
-    """FLOP, or bytes, a second."""
+    """FLOP, or bytes, a second; 0: it was measured as a whole."""
     seconds: float
 
 
@@ -113,6 +113,8 @@ class Plan:
     memory: MemoryPlan
     work: tuple[WorkLine, ...]
     time: tuple[TimeLine, ...]
+    compiling: tuple[str, ...]
+    """What training's compiler does to that time, or may do."""
     prefixes: tuple[PrefixPlan, ...]
     """Levels that are valid, shallow first."""
     prefix: str

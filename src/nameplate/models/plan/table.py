@@ -94,7 +94,8 @@ def _said_of_rows(stage: StageName | None, root: Path | None, rows: int, assumed
     if assumed.rows is not None:
         return f"{assumed.rows:,} examples an epoch, as stated"
     if stage is None:
-        return f"{rows:,} examples an epoch, assumed: there is no table yet"
+        place = f" in {root}" if root is not None else ""
+        return f"{rows:,} examples an epoch, assumed: there is no table{place} yet"
     if stage == "split":
         return f"{rows:,} examples an epoch, the training rows of {root}"
     return f"{rows:,} examples an epoch: the rows that {stage} kept in {root}, less validation and test"

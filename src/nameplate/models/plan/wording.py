@@ -120,9 +120,12 @@ def _time(plan: Plan) -> Iterator[str]:
     yield from (f"  {_time_line(line)}" for line in plan.time)
     longest = max(plan.time, key=lambda line: line.seconds)
     yield f"  together {duration(plan.seconds)}; most of it: {longest.what} ({longest.seconds / plan.seconds:.0%})"
+    yield from (f"  {line}" for line in plan.compiling)
 
 
 def _time_line(line: TimeLine) -> str:
+    if not line.speed:
+        return f"{line.what}: {duration(line.seconds)}"
     if not line.flops:
         return f"{line.what}: at {line.speed / 1e9:,.0f} GB/s = {duration(line.seconds)}"
     return f"{line.what}: {line.flops / 1e12:,.1f} TFLOP / {line.speed / 1e12:,.3f} TFLOP/s = {duration(line.seconds)}"

@@ -50,6 +50,8 @@ class Workload:
     answer_tokens: float
     padding: float
     """Padding's share of all tokens that are computed."""
+    longest: int
+    """Tokens of the longest example."""
     steps: int
     micro_batches: int
     typical: MicroBatch
@@ -89,6 +91,7 @@ def epoch_of(examples: Examples, reader: Reader, section: TrainSection) -> Workl
         text_tokens=fmean(each.text for each in drawn),
         answer_tokens=fmean(each.answer for each in drawn),
         padding=0.0 if packed else 1 - total / sum(n * len(b) for n, b in zip(lengths, batches, strict=True)),
+        longest=max(each.total for each in drawn),
         steps=steps,
         micro_batches=math.ceil(examples.rows / per_batch),
         typical=MicroBatch(

@@ -52,10 +52,11 @@ def short_attention(
     scale = width**-0.5 if scaling is None else scaling
     # All queries of one key head are rows of one product.
     rows = query.reshape(batch * groups, heads // groups * length, width)
-    flat_key, flat_value = key.reshape(batch * groups, -1, width), value.reshape(batch * groups, -1, width)
+    # No size is left to be found (-1): compiled code would divide for it in the place of every element.
+    flat_key, flat_value = (each.reshape(batch * groups, key.shape[2], width) for each in (key, value))
     keep = None if dropout == 0 else functional.dropout(rows.new_ones(*rows.shape[:2], flat_key.shape[1]), dropout)
     mask = None if attention_mask is None else attention_mask[..., : key.shape[2]].to(query.dtype)
-    output = _Attention.apply(rows, flat_key, flat_value, mask, keep, scale, heads)
+    output = _Attention.apply(rows, flat_key, flat_value, mask, keep, scale, (batch, heads, length, key.shape[2]))
     assert isinstance(output, torch.Tensor)
     return output.view(batch, heads, length, width).transpose(1, 2), None
 
@@ -72,11 +73,11 @@ class _Attention(torch.autograd.Function):
         mask: torch.Tensor | None,
         keep: torch.Tensor | None,
         scale: float,
-        heads: int,
+        shape: tuple[int, int, int, int],
     ) -> torch.Tensor:
         scores = _scaled_product(query, key.transpose(1, 2), scale)
         if mask is not None:
-            scores.view(-1, heads, *mask.shape[-2:]).add_(mask)
+            scores.view(shape).add_(mask)
         weights = torch.softmax(scores, dim=-1)
         ctx.save_for_backward(query, key, value, weights, keep)
         ctx.scale = scale

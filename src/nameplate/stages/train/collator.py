@@ -8,6 +8,7 @@ import torch
 
 from nameplate.models.augment import AugmentedImages
 from nameplate.models.batches import Batch, collate
+from nameplate.models.constanttext import NO_TEXT, ConstantText
 from nameplate.models.images import ImageCache
 from nameplate.models.packing import collate_packed, pack
 from nameplate.models.prefix.frozen import FrozenPrefix, Item
@@ -16,18 +17,30 @@ from nameplate.stages.train.examples import Example
 
 
 class Collator:
-    """Examples to tensors, with pixels, or with what was computed of them before."""
+    """Examples to tensors, with pixels, or with what was computed of them before.
+
+    Args:
+        images: where pixels come from.
+        prefix: what is kept of images or examples; none: pixels.
+        text: what all examples begin with, read before.
+        augmented: images as each epoch sees them; none: they stay as they are.
+        stand_in: an example for a batch of none.
+        packs: whether examples share rows.
+    """
 
     def __init__(
         self,
         images: ImageCache,
         prefix: FrozenPrefix | None,
         *,
+        text: ConstantText = NO_TEXT,
         augmented: AugmentedImages | None = None,
         stand_in: Example | None = None,
         packs: bool = False,
     ) -> None:
         assert prefix is None or augmented is None, "kept features of images that change each epoch"
+        assert not text.ids or prefix is None or prefix.level != "hidden", "hidden states of examples that are cut"
+        self.text = text
         self.augmented = augmented
         self.images = images
         self.prefix = prefix
@@ -38,10 +51,9 @@ class Collator:
         """Collate, and add the images and the rows' places. Of no examples: a batch that counts nothing."""
         if not examples:
             return self._counting_nothing()
-        if self.packs:
-            examples, batch = self._packed(examples)
-        else:
-            batch = collate([example.encoded for example in examples], self.images.processor.pad_id)
+        examples = [example._replace(encoded=self.text.behind(example.encoded)) for example in examples]
+        examples, batch = self._packed(examples) if self.packs else (examples, self._padded(examples))
+        batch |= self.text.inputs
         batch["rows"] = torch.tensor([example.row for example in examples])
         keys = [example.image for example in examples]
         if self.augmented is not None:
@@ -54,11 +66,16 @@ class Collator:
             batch |= self.prefix.inputs(items, length=batch["input_ids"].shape[1])
         return batch
 
-    def _packed(self, examples: Sequence[Example]) -> tuple[list[Example], Batch]:
+    def _padded(self, examples: Sequence[Example]) -> Batch:
+        encoded = [example.encoded for example in examples]
+        return collate(encoded, self.images.processor.pad_id, num_before=len(self.text.ids))
+
+    def _packed(self, examples: Sequence[Example]) -> tuple[Sequence[Example], Batch]:
         """Rows as long as the longest example, and the examples in the order in which they stand there."""
-        lengths = [len(example.encoded.input_ids) for example in examples]
+        encoded = [example.encoded for example in examples]
+        lengths = [len(each.input_ids) for each in encoded]
         rows = pack(lengths, row_length=max(lengths))
-        batch = collate_packed([example.encoded for example in examples], rows, self.images.processor.pad_id)
+        batch = collate_packed(encoded, rows, self.images.processor.pad_id, num_before=len(self.text.ids))
         return [examples[place] for row in rows for place in row], batch
 
     def _counting_nothing(self) -> Batch:

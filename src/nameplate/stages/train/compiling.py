@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import nn
 
-from nameplate.errors import ModelError
-from nameplate.models.recompute import passed_layers
+from nameplate.models.compilable import LEAST_AHEAD_MICRO_BATCHES, LEAST_AHEAD_SECONDS, compilable_layers
 from nameplate.models.step.compiling import (
     Call,
     CompilerFailureError,
     Trial,
     catching_calls,
     compile_layers,
-    has_compiler,
     time_plain,
     try_compiled,
 )
@@ -27,16 +24,10 @@ from nameplate.stages.train.objective import batch_loss
 from nameplate.stages.train.setup import Training
 from nameplate.store.files import write_json
 
-LEAST_AHEAD_SECONDS: Final = 1200.0
-"""Of plain layers: compiling takes 15 to 60 seconds, saves a quarter where it does well, and may save nothing."""
-_FEWEST: Final = 50
-"""Micro-batches ahead: fewer are not worth the looking."""
-
 
 def compile_where_it_pays(training: Training, collator: Collator, progress: Progress, *, start_epoch: int) -> None:
     """Compile the layers of the language model that gradients pass, as the recipe and a trial decide.
 
-    Layers of the vision tower are left as they are: products take most of their time (docs/training-speed.md).
     A training that goes on does as it did before, so that its losses are those of one that never stopped.
 
     Args:
@@ -48,8 +39,13 @@ def compile_where_it_pays(training: Training, collator: Collator, progress: Prog
     Raises:
         ModelError: the recipe says `on`, and nothing can be compiled here.
     """
-    layers = _language_layers(training)
-    if not _wanted(training, layers):
+    layers = compilable_layers(
+        training.applied,
+        training.section.memory,
+        device=training.loaded.model.device.type,
+        processes=training.ranks.size,
+    )
+    if not layers:
         return
     path = training.run.folder("train") / "compiled.json"
     decided = _remembered(path, training.fingerprint) if start_epoch > 0 else None
@@ -60,43 +56,12 @@ def compile_where_it_pays(training: Training, collator: Collator, progress: Prog
         compile_layers(layers)
 
 
-def _language_layers(training: Training) -> list[nn.Module]:
-    own = {id(layer) for layer in training.applied.components["language"].layers}
-    return [layer for layer in passed_layers(training.applied) if id(layer) in own]
-
-
-def _wanted(training: Training, layers: list[nn.Module]) -> bool:
-    setting = training.section.memory.compile
-    obstacle = _obstacle(training, layers)
-    if setting == "on" and obstacle is not None:
-        raise ModelError(
-            "train.memory.compile",
-            found=f"on, {obstacle}",
-            expected="auto or off",
-            fix="set it to auto, which compiles where that is possible",
-        )
-    return setting != "off" and obstacle is None
-
-
-def _obstacle(training: Training, layers: list[nn.Module]) -> str | None:
-    device = training.loaded.model.device.type
-    if device != "cpu":
-        return f"on {device}, where it was never measured"
-    if training.ranks.size > 1:
-        return f"with {training.ranks.size} processes"
-    if training.section.memory.checkpointing:
-        return "with memory.checkpointing"
-    if not layers:
-        return "but no gradient passes a layer of the language model"
-    return None if has_compiler() else "but there is no C++ compiler (g++ or clang++)"
-
-
 def _decide(
     training: Training, layers: list[nn.Module], collator: Collator, progress: Progress, start_epoch: int
 ) -> bool:
     forced = training.section.memory.compile == "on"
     ahead = (training.section.epochs - start_epoch) * len(training.plan)
-    if not forced and ahead < _FEWEST:
+    if not forced and ahead < LEAST_AHEAD_MICRO_BATCHES:
         return False
     call = _call(training, layers[-1], collator)
     if not forced and ahead * len(layers) * time_plain(layers[-1], call) < LEAST_AHEAD_SECONDS:

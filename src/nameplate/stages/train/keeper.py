@@ -73,7 +73,11 @@ class Keeper:
             seconds=self.start.seconds + time.monotonic() - self.started,
             accuracies=accuracies,
         )
-        if training.ranks.leads or training.ranks.sharding is not None:
+        divided = training.ranks.division is not None
+        if divided:
+            # The first may have asked the model for longer than DeepSpeed's own groups wait.
+            training.ranks.wait()
+        if training.ranks.leads or divided:
             save_resume(
                 training.resume_path,
                 self.last,

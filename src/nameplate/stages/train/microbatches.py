@@ -42,10 +42,10 @@ def packs(
     """
     possible = can_pack(model) and not keeps_hidden
     if setting == "on" and not possible:
-        found = "on, with hidden states that are kept" if keeps_hidden else f"on, with a {model.config.model_type}"
-        raise ModelError(
-            "train.memory.packing", found=found, expected="auto or off", fix="or set memory.prefix to projected"
-        )
+        attention = model.config._attn_implementation
+        found = "hidden states that are kept" if keeps_hidden else f"a {model.config.model_type} and {attention}"
+        fix = "or set memory.prefix to projected" if keeps_hidden else "or memory.attention to auto, with an InternVL"
+        raise ModelError("train.memory.packing", found=f"on, with {found}", expected="auto or off", fix=fix)
     if setting != "auto":
         return setting == "on"
     return possible and pays(list(itertools.islice((each for each in micro_batches if each), LOOKED_AT)))

@@ -56,7 +56,7 @@ def frozen_prefix(training: Training, progress: Progress, *, start_epoch: int = 
     if level == "tiles":
         training.images.shelf = prefix
         return None
-    if ranks.sharding is not None and not prefix.whole:
+    if ranks.divides_weights and not prefix.whole:
         progress.note("train: not kept after all: not all fits, and divided weights cannot compute the rest alone")
         return None
     return prefix

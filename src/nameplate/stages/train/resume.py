@@ -15,7 +15,7 @@ from torch import nn
 
 from nameplate.models.averaging import MovingAverage
 from nameplate.models.diskerrors import system_errors
-from nameplate.stages.train.ranks.shards import like, put, whole
+from nameplate.stages.train.ranks.whole import gather_states, put, put_state, whole
 from nameplate.store.files import replacing
 
 
@@ -61,7 +61,7 @@ def save_resume(
     tensors = {f"weights/{name}": whole(parameter).contiguous() for name, parameter in trainable.items()}
     names = {id(parameter): name for name, parameter in trainable.items()}
     numbers: dict[str, int | float] = {}
-    for parameter, state in optimizer.state.items():
+    for parameter, state in gather_states(trainable, optimizer):
         for field, value in state.items():
             key = f"optimizer/{field}/{names[id(parameter)]}"
             if torch.is_tensor(value):
@@ -107,8 +107,7 @@ def load_resume(
                 put(stored.get_tensor(key), average.values[rest])
             elif kind == "optimizer":
                 field, _, name = rest.partition("/")
-                parameter = trainable[name]
-                optimizer.state[parameter][field] = like(stored.get_tensor(key).to(parameter.device), parameter)
+                put_state(optimizer, trainable[name], field, stored.get_tensor(key))
         for key, number in json.loads(stored.metadata()["numbers"]).items():
             _, field, name = key.split("/", 2)
-            optimizer.state[trainable[name]][field] = number
+            put_state(optimizer, trainable[name], field, number)

@@ -10,22 +10,23 @@ from torch import nn
 from transformers import set_seed
 
 from nameplate.models.averaging import MovingAverage
-from nameplate.models.features import num_patches
 from nameplate.models.images import ImageCache
 from nameplate.models.load import LoadedModel, load_model, stored_dtype
 from nameplate.models.optimizers import build_optimizer, check_optimizer
-from nameplate.models.policy import AppliedPolicies, apply_policies
-from nameplate.models.precision import best_device, frozen_dtype, lighten_step, set_training_attention
+from nameplate.models.policy import AppliedPolicies
+from nameplate.models.precision import best_device
+from nameplate.models.preparing import prepare_model
 from nameplate.models.prompts import PROMPTS, Prompts
-from nameplate.models.recompute import recompute_layers
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train import VERSION
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.examples import TrainingRows
 from nameplate.stages.train.objective import give_losses
+from nameplate.stages.train.ranks.fitting import check_divisible
 from nameplate.stages.train.ranks.group import Ranks
 from nameplate.stages.train.ranks.plain import Laid, leave_out_frozen
-from nameplate.stages.train.ranks.shards import check_divisible, divide
+from nameplate.stages.train.ranks.plugins import Sharding
+from nameplate.stages.train.ranks.shards import divide
 from nameplate.stages.train.reading import read_training_rows
 from nameplate.store.fingerprint import fingerprint
 from nameplate.store.rundir import RunDirectory
@@ -72,16 +73,15 @@ def build_training(
     """
     ranks = ranks or Ranks()
     check_optimizer(section.optimizer)
-    check_divisible(section, ranks.sharding)
+    check_divisible(section, ranks.division)
     loaded = load_model(model_section.base, dtype=torch.float32, max_tiles=model_section.max_tiles)
     module: nn.Module = loaded.model
     module.to(best_device())
     max_tokens = int(loaded.model.config.get_text_config().max_position_embeddings)
     images = ImageCache(run.images, loaded.processor)
     rows = read_training_rows(run, images, prompts, max_tokens=max_tokens, section=section.examples)
-    set_training_attention(loaded.model, longest=max(num_patches(loaded.model), rows.longest))
     set_seed(section.seed)
-    applied = _apply(section, loaded)
+    applied = prepare_model(loaded.model, section, stored=stored_dtype(loaded.folder), longest=rows.longest)
     give_losses(loaded.model)
     if ranks.size > 1:
         leave_out_frozen(Laid(loaded, applied))
@@ -106,10 +106,10 @@ def divided(training: Training) -> Training:
 
     What is computed once must be computed before.
     """
-    sharding = training.ranks.sharding
-    if sharding is None:
+    division = training.ranks.division
+    if not isinstance(division, Sharding):
         return training
-    applied = divide(training.loaded.model, training.applied, sharding)
+    applied = divide(training.loaded.model, training.applied, division)
     optimizer, average = _steps(training.section, applied)
     return replace(training, applied=applied, optimizer=optimizer, average=average)
 
@@ -119,19 +119,10 @@ def lay_twin(training: Training) -> Laid:
     section = training.model_section
     with torch.random.fork_rng():
         loaded = load_model(section.base, dtype=torch.float32, max_tiles=section.max_tiles)
-        return Laid(loaded, _apply(training.section, loaded))
+        return Laid(loaded, prepare_model(loaded.model, training.section, stored=stored_dtype(loaded.folder)))
 
 
 def _steps(section: TrainSection, applied: AppliedPolicies) -> tuple[torch.optim.Optimizer, MovingAverage | None]:
     optimizer = build_optimizer(section.optimizer, applied, seed=section.seed)
     decay = section.optimizer.ema_decay
     return optimizer, MovingAverage(applied.trainable(), decay=decay) if decay is not None else None
-
-
-def _apply(section: TrainSection, loaded: LoadedModel) -> AppliedPolicies:
-    dtype = frozen_dtype(stored_dtype(loaded.folder), learning=getattr(torch, section.memory.weights))
-    applied = apply_policies(loaded.model, section.policies(), frozen_dtype=dtype, memory=section.memory)
-    lighten_step(loaded.model)
-    if section.memory.checkpointing:
-        recompute_layers(applied)
-    return applied

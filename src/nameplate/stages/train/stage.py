@@ -7,6 +7,7 @@ from functools import partial
 from nameplate.models.audit import GradientAudit, audit_gradients
 from nameplate.models.augment import AugmentedImages
 from nameplate.models.checkpoint import remove_folder
+from nameplate.models.constanttext import ConstantText
 from nameplate.models.parts import component_rows, row_sentence
 from nameplate.models.prefix.frozen import FrozenPrefix
 from nameplate.models.prompts import PROMPTS, Prompts
@@ -15,6 +16,7 @@ from nameplate.progress import Progress, SilentProgress, bar
 from nameplate.recipe import ModelSection, ScoreSection, TrainSection
 from nameplate.stages.train.collator import Collator
 from nameplate.stages.train.compiling import compile_where_it_pays
+from nameplate.stages.train.constanttext import constant_text
 from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.keeper import Keeper, prune
 from nameplate.stages.train.losses import LossLog
@@ -78,6 +80,7 @@ def run_training(
 
 def _run(training: Training, validation: Validation | None, progress: Progress) -> TrainSummary:
     section, run, ranks = training.section, training.run, training.ranks
+    components = component_rows(training.applied)  # stage 3 of DeepSpeed empties what it divides
     position = ranks.everyone(read_position(training.resume_path, training.fingerprint))[0]
     if position is None:
         if ranks.leads:
@@ -90,7 +93,7 @@ def _run(training: Training, validation: Validation | None, progress: Progress) 
     if ranks.leads:
         prune(run.checkpoints, position.accuracies)
     summary = TrainSummary(
-        components=component_rows(training.applied),
+        components=components,
         steps=position.steps,
         epochs=position.epoch,
         examples=len(training.rows),
@@ -121,7 +124,7 @@ def _proportion(accuracy: Accuracy) -> Proportion:
 def _train(training: Training, start: Position, validation: Validation | None, progress: Progress) -> Position:
     section, plan = training.section, training.plan
     prefix = frozen_prefix(training, progress, start_epoch=start.epoch)
-    collator = _collator(training, prefix)
+    collator = _collator(training, prefix, constant_text(training, progress))
     if collator.packs:
         progress.note("train: short examples share rows")
     training = divided(training)
@@ -146,6 +149,7 @@ def _train(training: Training, start: Position, validation: Validation | None, p
     )
     with bar(progress, "train", plan.steps_per_epoch * remaining) as advance:
         trainer = PolicyTrainer(
+            section=section,
             plan=plan,
             ranks=training.ranks,
             collator=collator,
@@ -174,18 +178,19 @@ def _train(training: Training, start: Position, validation: Validation | None, p
     return keeper.last
 
 
-def _collator(training: Training, prefix: FrozenPrefix | None) -> Collator:
+def _collator(training: Training, prefix: FrozenPrefix | None, text: ConstantText) -> Collator:
     section, plan = training.section, training.plan
     augments = section.examples.augment != "off"
     packing = packs(
         section.memory.packing,
         training.loaded.model,
-        ([plan.dataset.length(index) for index in micro_batch] for micro_batch in plan),
+        ([plan.dataset.length(index) - len(text.ids) for index in micro_batch] for micro_batch in plan),
         keeps_hidden=prefix is not None and prefix.level == "hidden",
     )
     return Collator(
         training.images,
         prefix,
+        text=text,
         augmented=AugmentedImages(training.images, seed=section.seed) if augments else None,
         stand_in=plan.dataset[0],
         packs=packing,

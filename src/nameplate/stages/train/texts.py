@@ -20,7 +20,8 @@ class Texts(Sequence[Encoded]):
 
     def __init__(self, encoded: Iterable[Encoded]) -> None:
         questions: dict[object, int] = {}
-        self._questions: list[Encoded] = []
+        self.questions: list[Encoded] = []
+        """Those that differ."""
         of_example: list[int] = []
         answers: list[np.ndarray] = []
         weights: list[np.ndarray] = []
@@ -28,8 +29,8 @@ class Texts(Sequence[Encoded]):
             question, answer = _parted(example)
             key = (*question.input_ids, *((name, *values) for name, values in question.kinds.items()))
             if key not in questions:
-                questions[key] = len(self._questions)
-                self._questions.append(question)
+                questions[key] = len(self.questions)
+                self.questions.append(question)
             of_example.append(questions[key])
             answers.append(np.array(answer.input_ids, np.int32))
             weights.append(np.array(answer.weights, np.float32))
@@ -39,7 +40,7 @@ class Texts(Sequence[Encoded]):
         self._weights = np.concatenate([np.zeros(0, np.float32), *weights])
         self.num_answer_tokens = np.diff(self._starts)
         """Of each example."""
-        lengths = np.array([len(question.input_ids) for question in self._questions], np.int64)
+        lengths = np.array([len(question.input_ids) for question in self.questions], np.int64)
         self.lengths = lengths[self._question_of] + self.num_answer_tokens
         """Of each example, question and answer."""
 
@@ -58,7 +59,7 @@ class Texts(Sequence[Encoded]):
         if place < 0:
             place += len(self)
         start, end = self._starts[place], self._starts[place + 1]
-        question, answer = self._questions[self._question_of[place]], self._answers[start:end].tolist()
+        question, answer = self.questions[self._question_of[place]], self._answers[start:end].tolist()
         kinds = {name: [*values, *[0] * len(answer)] for name, values in question.kinds.items()}
         weights = [*question.weights, *self._weights[start:end].tolist()] if len(self._weights) else ()
         return Encoded([*question.input_ids, *answer], [*question.labels, *answer], kinds, weights)
@@ -66,7 +67,7 @@ class Texts(Sequence[Encoded]):
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of everything in it."""
-        found = hashlib.sha256(repr([tuple(question) for question in self._questions]).encode())
+        found = hashlib.sha256(repr([tuple(question) for question in self.questions]).encode())
         for array in (self._question_of, self._starts, self._answers, self._weights):
             found.update(array.tobytes())
         return found.hexdigest()

@@ -31,7 +31,9 @@ from nameplate.stages.train.examples import Example
 from nameplate.stages.train.losses import LossLog
 from nameplate.stages.train.ranks.deal import DealtPlan
 from nameplate.stages.train.ranks.group import Ranks
-from nameplate.stages.train.ranks.shards import undivided
+from nameplate.stages.train.ranks.whole import undivided
+from nameplate.stages.train.ranks.zero import EngineSteps
+from nameplate.stages.train.ranks.zerosettings import Zero
 
 
 class PolicyTrainer(Trainer):
@@ -44,10 +46,20 @@ class PolicyTrainer(Trainer):
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self, *, plan: EpochPlan, ranks: Ranks, collator: Collator, log: LossLog, start_epoch: int, **arguments: Any
+        self,
+        *,
+        section: TrainSection,
+        plan: EpochPlan,
+        ranks: Ranks,
+        collator: Collator,
+        log: LossLog,
+        start_epoch: int,
+        **arguments: Any,
     ) -> None:
         super().__init__(data_collator=collator, train_dataset=plan.dataset, **arguments)
-        if ranks.sharding is not None:
+        if isinstance(ranks.division, Zero):
+            EngineSteps(self.accelerator, arguments["optimizers"][0], zero=ranks.division, section=section)
+        elif ranks.division is not None:
             # It is divided already; accelerate would wrap it once more.
             self.accelerator.prepare_model = lambda model, **_: model
         self.plan = plan

@@ -15,7 +15,9 @@ from torch.distributed.distributed_c10d import PrefixStore
 
 from nameplate.errors import TrainingError
 from nameplate.stages.train.ranks.launch import board, launched
-from nameplate.stages.train.ranks.plugins import Sharding, taking_plugins
+from nameplate.stages.train.ranks.plugins import Division, Sharding, taking_plugins
+from nameplate.stages.train.ranks.zero import leave_group
+from nameplate.stages.train.ranks.zerosettings import Zero
 
 T = TypeVar("T")
 
@@ -29,17 +31,22 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
-    sharding: Sharding | None = None
-    """How weights are divided among them; none: each holds all."""
+    division: Division | None = None
+    """What is divided among them; none: each holds all."""
 
     @property
     def leads(self) -> bool:
         """Whether this one writes files and speaks."""
         return self.rank == 0
 
+    @property
+    def divides_weights(self) -> bool:
+        """Whether no process holds all weights."""
+        return isinstance(self.division, Sharding) or (isinstance(self.division, Zero) and self.division.stage == 3)
+
     def sentence(self) -> str:
         """Who trains, in a few words."""
-        held = "each holds all weights (DDP)" if self.sharding is None else "weights divided among them (FSDP2)"
+        held = "each holds all weights (DDP)" if self.division is None else self.division.sentence()
         return f"{self.size} processes, {held}"
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
@@ -85,7 +92,10 @@ def joined() -> Iterator[Ranks]:
         TrainingError: a process is gone, or the launcher's settings are none that this can follow.
     """
     launch = launched()
-    with _naming_the_lost(), taking_plugins() as sharding:
+    if not torch.cuda.is_available():
+        # DeepSpeed, which accelerate imports wherever it is installed, would warn of this on the standard output.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    with _naming_the_lost(), taking_plugins() as division:
         if launch.size == 1:
             yield Ranks()
             return
@@ -94,8 +104,11 @@ def joined() -> Iterator[Ranks]:
             words.say("train")
         _start(launch.rank, launch.size, f"group/{words.groups}")
         words.groups += 1
-        yield Ranks(launch.rank, launch.size, sharding)
-        dist.destroy_process_group()
+        yield Ranks(launch.rank, launch.size, division)
+        if isinstance(division, Zero):
+            leave_group()
+        else:
+            dist.destroy_process_group()
 
 
 def _start(rank: int, size: int, prefix: str) -> None:

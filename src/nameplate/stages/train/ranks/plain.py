@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nameplate.models.load import LoadedModel
 from nameplate.models.policy import AppliedPolicies
 from nameplate.stages.train.ranks.group import Ranks
-from nameplate.stages.train.ranks.shards import copy_whole
+from nameplate.stages.train.ranks.whole import copy_whole
 
 
 class Laid(NamedTuple):
@@ -37,10 +37,12 @@ class PlainModel:
 
     def gather(self) -> Laid | None:
         """The model with its weights of now; none on all processes but the first. All must come here."""
-        if self._ranks.sharding is None:
+        if not self._ranks.divides_weights:
             return self._own if self._ranks.leads else None
         if self._ranks.leads and self._twin is None:
             self._twin = self._build()
+        # That may take longer than DeepSpeed's own groups wait.
+        self._ranks.wait()
         into = self._twin.applied.trainable() if self._twin is not None else None
         copy_whole(self._own.applied.trainable(), into)
         return self._twin

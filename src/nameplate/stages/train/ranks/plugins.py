@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from nameplate.errors import TrainingError
+from nameplate.stages.train.ranks.zerosettings import Zero, read_zero
 
 _USE_FSDP: Final = "ACCELERATE_USE_FSDP"
+_USE_DEEPSPEED: Final = "ACCELERATE_USE_DEEPSPEED"
 _NOT_DONE: Final = {
-    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
     "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism_config",
 }
@@ -26,12 +27,21 @@ class Sharding(NamedTuple):
     offload: bool = False
     """Keep the parts in the machine's memory, not in the accelerator's."""
 
+    def sentence(self) -> str:
+        """What is divided, in a few words."""
+        return "weights divided among them (FSDP2)"
+
+
+Division = Sharding | Zero
+"""How a training is divided among processes."""
+
 
 @contextmanager
-def taking_plugins() -> Iterator[Sharding | None]:
-    """Read how weights shall be divided, and keep accelerate from doing so, too; none: each process holds all.
+def taking_plugins() -> Iterator[Division | None]:
+    """Read how a training shall be divided, and keep accelerate from doing so, too; none: each process holds all.
 
-    accelerate's own FSDP divides by class names and is not there on a CPU; ours divides by components.
+    accelerate's own FSDP divides by class names and is not there on a CPU; ours divides by components. With DeepSpeed
+    it would deal batches, accumulate and move learning rates otherwise.
 
     Raises:
         TrainingError: FSDP1 is asked for, or something else that training does not do.
@@ -41,22 +51,31 @@ def taking_plugins() -> Iterator[Sharding | None]:
             raise TrainingError(
                 name,
                 found=f"accelerate's configuration asks for {words}",
-                expected="processes that hold all weights (DDP), or divided weights (FSDP with fsdp_version: 2)",
-                fix="use FSDP2, which divides weights, gradients and moments as DeepSpeed's stage 3 does",
+                expected="DDP, FSDP with fsdp_version: 2, or DeepSpeed",
+                fix="start with a configuration in examples/many-devices",
             )
-    if not _truth(_USE_FSDP):
+    if _truth(_USE_DEEPSPEED):
+        division: Division = read_zero()
+        used = _USE_DEEPSPEED
+    elif _truth(_USE_FSDP):
+        division = _read_sharding()
+        used = _USE_FSDP
+    else:
         yield None
         return
+    before = os.environ.pop(used)
+    try:
+        yield division
+    finally:
+        os.environ[used] = before
+
+
+def _read_sharding() -> Sharding:
     version = os.environ.get("FSDP_VERSION", "1")
     if version != "2":
         raise TrainingError("FSDP_VERSION", found=version, expected="2", fix="set fsdp_version: 2 in fsdp_config")
     reshard = _truth("FSDP_RESHARD_AFTER_FORWARD", default="true")
-    sharding = Sharding(reshard=reshard, offload=_truth("FSDP_OFFLOAD_PARAMS"))
-    before = os.environ.pop(_USE_FSDP)
-    try:
-        yield sharding
-    finally:
-        os.environ[_USE_FSDP] = before
+    return Sharding(reshard=reshard, offload=_truth("FSDP_OFFLOAD_PARAMS"))
 
 
 def _truth(name: str, *, default: str = "false") -> bool:
