@@ -1,17 +1,17 @@
 """Whether sharing rows pays: training steps with `memory.packing` off, auto and on, in turn.
 
-    python benchmarks/packing.py --json         what docs/training-speed.md shows (about four minutes)
+    python benchmarks/packing.py --json         what docs/training-speed.md shows (three to four minutes)
     python benchmarks/packing.py --quick        the way, not the result
     python benchmarks/packing.py --words 10 60 --passes 8
 
 The model and the captions are those of benchmarks/train.py; half of the examples ask for the name instead, as a recipe
-has it unless told otherwise. A step is 24 examples, in forward passes of 8 or of all 24. Each setting goes through the
-same examples, the model learning all the while, and they take turns, so that other work on the machine disturbs all
-alike. Making batches, clipping and the optimizer are part of a step; images were read, and what lies before the first
-learning weight was computed, before. Layers are not compiled.
+has it unless told otherwise. A step is 24 examples, in forward passes of 8 or of all 24. All ways go through the same
+steps, the model learning all the while, and take turns, so that other work on the machine disturbs all alike. Making
+batches, clipping and the optimizer are part of a step; images were read, and what lies before the first learning
+weight was computed, before. Layers are not compiled.
 
-`cpu` is processor time of an example, all threads; `padding` is the share of the tokens of the language model's rows
-that belong to no example; `packs` is what the stage decides.
+`packs` is what the stage decides; `cpu` is processor time of an example, all threads; `tokens` are those that the
+language model reads for an example, and `padding` is the share of them that belongs to none.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ import torch
 
 from figures import machine, markdown, rounded
 from nameplate.models.batches import Batch
+from nameplate.models.constanttext import ConstantText
+from nameplate.models.prefix.frozen import FrozenPrefix
 from nameplate.models.step.allocator import keep_freed_memory
 from nameplate.progress import SilentProgress
 from nameplate.recipe import ModelSection, TrainSection
 from nameplate.stages.train.collator import Collator
 from nameplate.stages.train.constanttext import constant_text
+from nameplate.stages.train.epochplan import EpochPlan
 from nameplate.stages.train.microbatches import packs
 from nameplate.stages.train.prefix import frozen_prefix
 from nameplate.stages.train.setup import Training, build_training
@@ -48,12 +51,24 @@ _POLICIES = ("language_frozen", "vision_frozen")
 _COLUMNS = ("what", "passes of", "packing", "packs", "examples/s", "cpu, ms", "tokens", "padding")
 
 
+class Way(NamedTuple):
+    """One way through the steps of an epoch."""
+
+    size_of_pass: int
+    packing: Setting
+    steps: list[list[list[int]]]
+    """Examples of each forward pass of each step."""
+    collator: Collator
+    num_needed: int
+    """Tokens of the examples of all steps but the first."""
+
+
 class Cost(NamedTuple):
     """What one optimizer step took."""
 
     seconds: float
     cpu_seconds: float
-    tokens: int
+    num_tokens: int
     """Of the rows that the language model read, padding too."""
 
 
@@ -71,71 +86,87 @@ def measure(options: argparse.Namespace) -> Row:
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     fewest, most = options.words
+    num_images = BATCH * (1 + options.steps)
     cases: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
-        num_images = BATCH * (1 + options.steps)
         size = QUICK if options.quick else FULL
         shop = prepare(Path(name), size=size, num_images=num_images, fewest=fewest, most=most)
         for policy in options.policies:
-            for size_of_pass in options.passes:
-                training = ready(shop, policy, size_of_pass)
-                named = {"what": policy.replace("_", " "), "passes_of": size_of_pass}
-                cases += [named | each for each in in_turn(training)]
+            found = in_turn(ready(shop, policy), options.passes)
+            cases += [{"what": policy.replace("_", " ")} | each for each in found]
     return {"benchmark": "packing", "quick": options.quick, "machine": machine(), "cases": cases}
 
 
-def ready(shop: Shop, policy: str, size_of_pass: int) -> Training:
+def ready(shop: Shop, policy: str) -> Training:
     """A training as the stage builds it, with the recipe's own mix of captions and questions."""
-    memory = {"micro_batch_size": size_of_pass}
-    job = our_job(shop, policy, epochs=2, threads=torch.get_num_threads(), memory=memory)
+    job = our_job(shop, policy, epochs=2, threads=torch.get_num_threads(), memory={})
     del job["section"]["examples"]
     section, base = TrainSection.model_validate(job["section"]), ModelSection(base=job["model"])
     return build_training(section, base, RunDirectory(shop.run))
 
 
-def in_turn(training: Training) -> list[Row]:
-    """The steps of an epoch with each setting, which go through them side by side; the first step only warms up."""
-    plan, prefix = training.plan, frozen_prefix(training, SilentProgress())
-    text = constant_text(training, SilentProgress())
+def in_turn(training: Training, passes: Sequence[int]) -> list[Row]:
+    """All ways through an epoch side by side; the first step only warms up."""
+    prefix, text = frozen_prefix(training, SilentProgress()), constant_text(training, SilentProgress())
+    ways = [_way(training, prefix, text, size, setting) for size in passes for setting in get_args(Setting)]
+    costs: list[list[Cost]] = [[] for _ in ways]
     training.loaded.model.train()
-    micro_batches = list(plan)
-    lengths = [[plan.dataset.length(index) - len(text.ids) for index in each] for each in micro_batches]
-    decided = {setting: packs(setting, training.loaded.model, lengths) for setting in get_args(Setting)}
-    collators = {setting: Collator(training.images, prefix, text=text, packs=each) for setting, each in decided.items()}
-    costs: dict[Setting, list[Cost]] = {setting: [] for setting in decided}
-    for start in range(0, len(micro_batches), plan.accumulation):
-        parts = micro_batches[start : start + plan.accumulation]
-        # Images are kept in memory once they were read: no setting shall read them for the others.
-        _batches(training, collators["off"], parts)
-        for setting, collator in collators.items():
-            costs[setting].append(_step(training, collator, parts))
-    needed = sum(map(sum, lengths[plan.accumulation :]))
-    return [_row(setting, costs[setting][1:], packed, needed) for setting, packed in decided.items()]
+    for step in range(training.plan.steps_per_epoch):
+        # Images are kept in memory once they were read: no way shall read them for the others.
+        _batches(training, ways[0], step)
+        for way, own in zip(ways, costs, strict=True):
+            own.append(_take(training, way, step))
+    return [_row(way, own[1:]) for way, own in zip(ways, costs, strict=True)]
 
 
-def _step(training: Training, collator: Collator, parts: Sequence[Sequence[int]]) -> Cost:
+def _way(
+    training: Training, prefix: FrozenPrefix | None, text: ConstantText, size_of_pass: int, packing: Setting
+) -> Way:
+    plan = EpochPlan(
+        training.rows,
+        batch_size=BATCH,
+        micro_batch_size=size_of_pass,
+        section=training.section.examples,
+        seed=training.section.seed,
+    )
+    parts = list(plan)
+    lengths = [[plan.dataset.length(index) - len(text.ids) for index in part] for part in parts]
+    packed = packs(packing, training.loaded.model, lengths)
+    num_passes = plan.accumulation
+    return Way(
+        size_of_pass,
+        packing,
+        [parts[start : start + num_passes] for start in range(0, len(parts), num_passes)],
+        Collator(training.images, prefix, text=text, packs=packed),
+        sum(map(sum, lengths[num_passes:])),
+    )
+
+
+def _take(training: Training, way: Way, step: int) -> Cost:
     started, cpu = time.perf_counter(), time.process_time()
-    batches = _batches(training, collator, parts)
+    batches = _batches(training, way, step)
     Steps(training, batches).step()
-    tokens = sum(batch["input_ids"].numel() for batch in batches)
-    return Cost(time.perf_counter() - started, time.process_time() - cpu, tokens)
+    num_tokens = sum(batch["input_ids"].numel() for batch in batches)
+    return Cost(time.perf_counter() - started, time.process_time() - cpu, num_tokens)
 
 
-def _batches(training: Training, collator: Collator, parts: Sequence[Sequence[int]]) -> list[Batch]:
-    return [collator([training.plan.dataset[index] for index in part]) for part in parts]
+def _batches(training: Training, way: Way, step: int) -> list[Batch]:
+    dataset = training.plan.dataset
+    return [way.collator([dataset[index] for index in part]) for part in way.steps[step]]
 
 
-def _row(setting: Setting, costs: Sequence[Cost], packed: bool, needed: int) -> Row:
-    """Over all steps alike: they are of unequal length, and all settings have the same."""
+def _row(way: Way, costs: Sequence[Cost]) -> Row:
+    """Over all steps together: they are of unequal length, and all ways have the same."""
     num_examples = BATCH * len(costs)
-    tokens = sum(each.tokens for each in costs)
+    num_tokens = sum(each.num_tokens for each in costs)
     return {
-        "packing": setting,
-        "packs": packed,
+        "size_of_pass": way.size_of_pass,
+        "packing": way.packing,
+        "packs": way.collator.packs,
         "examples_per_second": num_examples / sum(each.seconds for each in costs),
         "cpu_ms_per_example": 1000 * sum(each.cpu_seconds for each in costs) / num_examples,
-        "tokens_per_example": tokens / num_examples,
-        "padding_share": 1 - needed / tokens,
+        "tokens_per_example": num_tokens / num_examples,
+        "padding_share": 1 - way.num_needed / num_tokens,
     }
 
 
@@ -147,7 +178,7 @@ def table(cases: Sequence[Row]) -> str:
 def _cells(case: Row) -> list[str]:
     return [
         case["what"],
-        str(case["passes_of"]),
+        str(case["size_of_pass"]),
         case["packing"],
         "yes" if case["packs"] else "no",
         f"{case['examples_per_second']:.2f}",
@@ -164,7 +195,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--policies", nargs="+", choices=_POLICIES, default=list(_POLICIES), help="what learns")
     parser.add_argument("--passes", nargs="+", type=int, default=[8, BATCH], help="examples of a forward pass")
     parser.add_argument("--words", nargs=2, type=int, default=[30, 110], help="fewest and most of a caption")
-    parser.add_argument("--steps", type=int, default=4, help="steps of 24 examples that are timed (default 4)")
+    parser.add_argument("--steps", type=int, default=6, help="steps of 24 examples that are timed (default 6)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     return parser.parse_args()
 

@@ -43,6 +43,8 @@ from train_shop import FULL, QUICK
 LLAMA_FACTORY = Peer(("llamafactory==0.9.5", "torch==2.15.0", "torchvision==0.29.2", "transformers==5.6.0"))
 _LATER_EPOCHS = 4
 """Beside the first, over which the fill is counted."""
+_WAITING = {name: os.environ.get(name, value) for name, value in RESTING.items()}
+"""How our idle threads wait: as the command has them, unless the environment says otherwise."""
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 Row = dict[str, Any]
@@ -89,14 +91,14 @@ def _case(shop: Shop, policy: str, python: str | None, options: argparse.Namespa
         rates.append(product_rate(options.threads))
         memory = {"compile": "auto" if options.quick else "on", **json.loads(options.memory)}
         job = our_job(shop, policy, epochs=2, threads=options.threads, memory=memory)
-        ours.append(_ours(run([sys.executable, "train_ours.py"], job, RESTING), len(shop.texts)))
+        ours.append(_ours(run([sys.executable, "train_ours.py"], job, _WAITING), len(shop.texts)))
         if python is not None:
             extra = {
                 "flash_attn": options.peer_attention,
                 "disable_gradient_checkpointing": not options.peer_checkpointing,
             }
             job = peer_job(shop, policy, steps=options.peer_steps + 1, threads=options.threads, arguments=extra)
-            waiting = RESTING if options.peer_rests else {}
+            waiting = _WAITING if options.peer_rests else {}
             peers.append(_peer(run([python, "train_peer.py"], job, waiting)))
     row: Row = {"policy": policy, "ours": _middle(ours), "peer": _middle(peers) if peers else None}
     tokens = ours[0]["tokens"]

@@ -62,10 +62,10 @@ class Shop(NamedTuple):
     texts: list[str]
 
 
-def prepare(folder: Path, *, size: Size, num_images: int, fewest: int = 30, most: int = 110) -> Shop:
+def prepare(folder: Path, *, size: Size, num_images: int, fewest: int = 30, most: int = 110, system: str = "") -> Shop:
     """Write model and run directory."""
     texts = captions(num_images, fewest=fewest, most=most)
-    num_parameters = write_model(folder / "model", size)
+    num_parameters = write_model(folder / "model", size, system=system)
     write_run(folder / "run", texts)
     return Shop(folder / "model", folder / "run", size, num_parameters, texts)
 

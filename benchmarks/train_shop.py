@@ -64,8 +64,8 @@ def captions(count: int, *, fewest: int, most: int, seed: int = 1) -> list[str]:
     return [" ".join(vocabulary[place] for place in places) + "." for places in chosen]
 
 
-def write_model(folder: Path, size: Size) -> int:
-    """Write an ordinary folder with bfloat16 weights; the number of parameters."""
+def write_model(folder: Path, size: Size, *, system: str = "") -> int:
+    """Write an ordinary folder with bfloat16 weights and a system text, or none; the number of parameters."""
     folder.mkdir(parents=True)
     tokenizer = _tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -77,6 +77,7 @@ def write_model(folder: Path, size: Size) -> int:
         "image_mean": [0.485, 0.456, 0.406],
         "image_std": [0.229, 0.224, 0.225],
         "num_image_tokens": size.tokens_per_tile,
+        "system_message": system,
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(contract))
     return sum(parameter.numel() for parameter in model.parameters())

@@ -16,7 +16,6 @@ from tests.models.tiny_run import write_tiny_run
 from transformers import PreTrainedModel
 
 from nameplate.errors import InputError, RecipeError, RunDirectoryError, TrainingError
-from nameplate.models import precision
 from nameplate.models.batches import Batch
 from nameplate.models.images import ImageCache
 from nameplate.models.load import load_model
@@ -96,12 +95,10 @@ def test_loss_falls_and_an_interruption_changes_nothing(tmp_path: Path, base: Pa
     assert one == other
 
 
+@pytest.mark.usefixtures("single_precision")
 @pytest.mark.parametrize("weighting", ["token", "sample", "square"])
-def test_accumulated_step_equals_one_batch_under_every_weighting(
-    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, weighting: str
-) -> None:
+def test_accumulated_step_equals_one_batch_under_every_weighting(tmp_path: Path, base: Path, weighting: str) -> None:
     """By the losses after the step, which its gradient decides. Measured worst relative difference 4e-7 in float32."""
-    monkeypatch.setattr(precision, "compute_dtype", lambda: torch.float32)
     examples = {"weighting": weighting, "name_weight": 3.0}
     sizes = {"batch_size": 6, "epochs": 2, "examples": examples, "optimizer": {"warmup_share": 0.0}}
     one, other = (
@@ -111,11 +108,11 @@ def test_accumulated_step_equals_one_batch_under_every_weighting(
     assert [loss for _, loss in other] == pytest.approx([loss for _, loss in one], rel=1e-5)
 
 
+@pytest.mark.usefixtures("single_precision")
 def test_what_is_made_small_is_the_mean_over_answers(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With `sample`, in the trainer itself, step by step; the last step of the epoch is smaller than the others."""
-    monkeypatch.setattr(precision, "compute_dtype", lambda: torch.float32)
     own = PolicyTrainer.compute_loss
     small: list[float] = []
     means: list[float] = []

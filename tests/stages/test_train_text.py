@@ -104,9 +104,13 @@ def read_lengths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return lengths
 
 
-def test_layers_read_the_text_once(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("packing", ["off", "on"])
+def test_layers_read_the_text_once(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, packing: str
+) -> None:
     lengths, said = read_lengths(monkeypatch), Listener()
-    train(write_tiny_run(tmp_path), base, section(epochs=1), said)
+    memory = {"micro_batch_size": 2, "prefix": "off", "packing": packing}
+    train(write_tiny_run(tmp_path), base, section(epochs=1, memory=memory), said)
     (note,) = said.about("before every image")
     num_before = int(note.split()[2])
     assert num_before > 10

@@ -14,7 +14,7 @@ from nameplate.models.processing import Encoded
 from nameplate.models.step.textbefore import ATTENTIONS
 
 LEAST_SHARE: Final = 0.02
-"""Of all tokens, before it is done: a layer then takes 1 % to 2 % less time, and less than that no training shows."""
+"""Of all tokens, before it is done. A layer then takes 1 % to 2 % less time; with 1 token of 208 it took no less."""
 LANGUAGES: Final = frozenset({"qwen2", "qwen3", "llama"})
 """Kinds of language models that tests cover. Elsewhere nobody has looked."""
 _FIXED_ROTATIONS: Final = frozenset({"default", "linear", "dynamic", "llama3", "yarn"})

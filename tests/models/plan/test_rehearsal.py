@@ -24,6 +24,7 @@ from nameplate.models.plan.shapes import without_values
 from nameplate.models.policy import AppliedPolicies, apply_policies
 from nameplate.models.processing import Encoded
 from nameplate.models.recompute import recompute_layers
+from nameplate.models.step import crossentropy
 from nameplate.recipe import PRESETS, ComponentPolicy, PresetName, TrainSection
 
 FROZEN, FULL = ComponentPolicy(), ComponentPolicy(mode="full")
@@ -144,6 +145,21 @@ def test_every_preset_holds_what_was_rehearsed(
     assert flops_of(found) == flops
     assert found.kept == pytest.approx(kept, rel=0.01)
     assert found.peak == pytest.approx(peak, rel=0.15)
+
+
+def test_losses_take_the_room_that_they_take_on_the_device(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU a few rows of logits at a time, elsewhere many."""
+    blueprint = draw(base, image_token_id=5)
+    drawn = planned(apply_policies(blueprint.model, TrainSection(preset="everything").policies()), blueprint.model)
+    batch = images_batch(3, 5)
+
+    def peak(device: str) -> int:
+        return rehearse(blueprint.model, drawn, batch, dtype=torch.float32, accumulates=False, device=device).peak
+
+    assert peak("cpu") == peak("cuda")
+    elsewhere = peak("cuda")
+    monkeypatch.setitem(crossentropy._ELEMENTS, "cpu", 1)
+    assert (peak("cpu") < elsewhere, peak("cuda")) == (True, elsewhere)
 
 
 def test_bytes_kept_are_those_that_autograd_saves(base: Path) -> None:

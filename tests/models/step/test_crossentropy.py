@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from nameplate.models.step import crossentropy
-from nameplate.models.step.crossentropy import place_losses
+from nameplate.models.step.crossentropy import divided_as_on, place_losses
 
 IGNORED = -100
 
@@ -36,6 +36,18 @@ def test_losses_and_gradients_are_torchs(
     assert gradient.dtype == dtype
     # bfloat16: both round the same number once, to 8 binary digits.
     torch.testing.assert_close(gradient, wanted_gradient, rtol=4 * tolerance, atol=1e-6)
+
+
+def test_rows_are_divided_as_on_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(crossentropy._ELEMENTS, "cpu", 150)
+    logits, targets, _ = rows(torch.float32)
+    divided = [values.shape for _, values in crossentropy._parts(logits.detach())]
+    assert divided == [(3, 50)] * 7 + [(2, 50)]
+    here = place_losses(logits, targets, ignored=IGNORED)
+    with divided_as_on("cuda"):
+        assert [values.shape for _, values in crossentropy._parts(logits.detach())] == [(23, 50)]
+        torch.testing.assert_close(place_losses(logits, targets, ignored=IGNORED), here)
+    assert len(list(crossentropy._parts(logits.detach()))) == len(divided)
 
 
 def test_finite_differences_agree() -> None:

@@ -12,7 +12,6 @@ from nameplate.models.plan.probe import try_compiled_layer
 from nameplate.models.plan.rehearsal import Rehearsal
 from nameplate.models.plan.wording import duration
 from nameplate.models.policy import AppliedPolicies
-from nameplate.models.precision import best_device
 from nameplate.models.step.compiling import LEAST_GAIN, CompilerFailureError
 from nameplate.recipe import MemorySection
 
@@ -53,7 +52,7 @@ NOTHING_COMPILED: Final = CompiledLayers()
 
 
 def compiled_layers(
-    applied: AppliedPolicies, memory: MemorySection, typical: Rehearsal, hardware: Hardware
+    applied: AppliedPolicies, memory: MemorySection, typical: Rehearsal, hardware: Hardware, device: str
 ) -> CompiledLayers:
     """Which layers training may compile. Where the recipe says `on`, one is compiled and timed, as training does it.
 
@@ -62,11 +61,11 @@ def compiled_layers(
         memory: of the recipe.
         typical: its rehearsed micro-batch.
         hardware: that it will train on.
+        device: kind of it.
 
     Raises:
         ModelError: the recipe says `on`, and nothing can be compiled there.
     """
-    device = best_device().type if hardware.name == "here" else "cuda"
     chosen = {id(layer) for layer in compilable_layers(applied, memory, device=device)}
     layers = applied.components["language"].layers
     places = frozenset(place for place, layer in enumerate(layers) if id(layer) in chosen)

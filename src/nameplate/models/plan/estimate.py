@@ -49,6 +49,8 @@ class Prepared:
     reader: Reader
     load: Workload
     dtype: torch.dtype
+    device: str
+    """Kind of the one that it will train on."""
     compiled: CompiledLayers = NOTHING_COMPILED
     text: ConstantText = NO_TEXT
     """Read before the first step; its keys and values are shapes, too."""
@@ -98,7 +100,7 @@ def plan_section(recipe: Recipe, section: TrainSection, examples: Examples, hard
     typical = _rehearsed(ready, largest=False, accumulates=accumulates)
     if hardware.name == "here":
         hardware = measure_parts(hardware, ready.blueprint.model, ready.applied, typical)
-    ready = replace(ready, compiled=compiled_layers(ready.applied, section.memory, typical, hardware))
+    ready = replace(ready, compiled=compiled_layers(ready.applied, section.memory, typical, hardware, ready.device))
     same = ready.load.typical == ready.load.largest
     largest = typical if same else _rehearsed(ready, largest=True, accumulates=accumulates)
     prefixes = list(_prefixes(ready, section, typical, hardware))
@@ -138,14 +140,14 @@ def prepare(recipe: Recipe, section: TrainSection, examples: Examples, hardware:
     _check_length(load, blueprint)
     here = hardware.name == "here"
     dtype = compute_dtype() if here else torch.bfloat16
+    device = best_device().type if here else "cuda"
     # On an accelerator each model has the attention that it comes with, which is fused as all by name but one.
-    on_cpu = here and best_device().type == "cpu"
-    chosen = section.memory.attention in ("eager", "sdpa") or on_cpu
+    chosen = section.memory.attention in ("eager", "sdpa") or device == "cpu"
     applied = with_policies(blueprint, section, longest=load.largest.length if chosen else None, computing=dtype)
     without_values(blueprint.model)
     applied = applied._replace(components=partition(blueprint.model))
-    text = _text(blueprint, applied, reader, load, dtype) if on_cpu else NO_TEXT
-    return Prepared(blueprint, applied, reader, load, dtype, text=text)
+    text = _text(blueprint, applied, reader, load, dtype) if device == "cpu" else NO_TEXT
+    return Prepared(blueprint, applied, reader, load, dtype, device, text=text)
 
 
 def _text(
@@ -179,7 +181,9 @@ def _rehearsed(ready: Prepared, *, largest: bool, accumulates: bool) -> Rehearsa
     shape = ready.load.largest if largest else ready.load.typical
     token = int(getattr(ready.blueprint.model.config, "image_token_id", 0) or 0)
     batch = empty_batch(ready.reader, shape, image_token_id=token, text=ready.text)
-    return rehearse(ready.blueprint.model, ready.applied, batch, dtype=ready.dtype, accumulates=accumulates)
+    return rehearse(
+        ready.blueprint.model, ready.applied, batch, dtype=ready.dtype, accumulates=accumulates, device=ready.device
+    )
 
 
 def _memory(ready: Prepared, section: TrainSection, largest: Rehearsal, hardware: Hardware) -> MemoryPlan:

@@ -18,14 +18,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.utils._pytree import tree_leaves, tree_map
 
 from nameplate.models.plan.hardware import Direction, Hardware
 from nameplate.models.plan.rehearsal import HEAD, Call, Rehearsal, Shape
 from nameplate.models.policy import AppliedPolicies
 from nameplate.models.precision import best_device, compute_dtype
+from nameplate.models.processing import IGNORED
 from nameplate.models.step import compiling
+from nameplate.models.step.crossentropy import place_losses
 
 SECONDS = 0.25
 """For each of about eight measurements."""
@@ -148,7 +149,7 @@ def _head_speeds(head: nn.Module, flops: dict[Direction, int], budget: float) ->
     def forward() -> torch.Tensor:
         with _autocast(device):
             logits = head(hidden)
-        return functional.cross_entropy(logits.float(), targets, reduction="sum")
+        return place_losses(logits, targets, ignored=IGNORED).sum()
 
     return _speeds(forward, {way: flops[way] * kept / whole for way in flops}, device)
 

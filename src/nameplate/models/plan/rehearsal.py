@@ -16,6 +16,7 @@ from nameplate.models.batches import loss_sum
 from nameplate.models.plan.ledger import Amount, Ledger, Owner, Work
 from nameplate.models.plan.shapes import shaped, shapes_only
 from nameplate.models.policy import AppliedPolicies
+from nameplate.models.step.crossentropy import divided_as_on
 
 HEAD = "head"
 
@@ -55,6 +56,7 @@ def rehearse(
     *,
     dtype: torch.dtype,
     accumulates: bool,
+    device: str = "cpu",
 ) -> Rehearsal:
     """Run a micro-batch on a model without values (`shapes.without_values`).
 
@@ -64,8 +66,9 @@ def rehearse(
         batch: as training collates it; floating tensors may be on the meta device.
         dtype: what matrix products are computed in.
         accumulates: gradients of an earlier micro-batch are there already.
+        device: kind of the one that the step will run on.
     """
-    with shapes_only():
+    with shapes_only(), divided_as_on(device):
         return watch(model, applied, shaped(batch), dtype=dtype, accumulates=accumulates)
 
 

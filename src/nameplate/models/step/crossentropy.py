@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import torch
@@ -10,6 +12,7 @@ import torch
 _ELEMENTS: Final = {"cpu": 1 << 18}
 """Logits that are looked at together: what the cache of a core holds in float32, in every pass over them."""
 _ELEMENTS_ELSEWHERE: Final = 1 << 26
+_device: ContextVar[str | None] = ContextVar("_device", default=None)
 
 
 def place_losses(logits: torch.Tensor, targets: torch.Tensor, *, ignored: int) -> torch.Tensor:
@@ -28,6 +31,16 @@ def place_losses(logits: torch.Tensor, targets: torch.Tensor, *, ignored: int) -
     """
     losses: torch.Tensor = _PlaceLosses.apply(logits, targets, ignored)
     return losses
+
+
+@contextmanager
+def divided_as_on(device: str) -> Iterator[None]:
+    """Look at as many rows together as on that kind of device: for the rehearsal of a step that will run there."""
+    before = _device.set(device)
+    try:
+        yield
+    finally:
+        _device.reset(before)
 
 
 class _PlaceLosses(torch.autograd.Function):
@@ -58,8 +71,8 @@ class _PlaceLosses(torch.autograd.Function):
 
 def _parts(logits: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
     """A few rows at a time, and their values in float32, which the next rows overwrite."""
-    elements = _ELEMENTS.get(logits.device.type, _ELEMENTS_ELSEWHERE)
-    rows = max(1, elements // logits.shape[1])
+    elements = _ELEMENTS.get(_device.get() or logits.device.type, _ELEMENTS_ELSEWHERE)
+    rows = min(len(logits), max(1, elements // logits.shape[1]))
     room = torch.empty(rows, logits.shape[1], dtype=torch.float32, device=logits.device)
     for start in range(0, len(logits), rows):
         part = slice(start, min(start + rows, len(logits)))

@@ -24,6 +24,8 @@ VALUES: Final = "text_values"
 ATTENTIONS: Final = frozenset({SHORT, "eager", "sdpa"})
 """Those that look at what stands before a batch, by transformers' names."""
 
+_ADDING: Final = frozenset({SHORT, "eager"})
+"""Of them, those whose masks are added to scores; others' say what is seen."""
 _FUSED: Final = "nameplate_fused_behind_text"
 _ARGUMENT: Final = "text_before"
 _taking: WeakSet[nn.Module] = WeakSet()
@@ -65,10 +67,10 @@ def read_text(model: PreTrainedModel, ids: Sequence[int]) -> dict[str, torch.Ten
     with torch.no_grad():
         read = foreign(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=True).past_key_values
     _let_layers_take_text(model)
-    return {name: torch.cat([getattr(layer, part) for layer in read.layers]) for name, part in _PARTS.items()}
-
-
-_PARTS: Final = {KEYS: "keys", VALUES: "values"}
+    return {
+        KEYS: torch.cat([layer.keys for layer in read.layers]),
+        VALUES: torch.cat([layer.values for layer in read.layers]),
+    }
 
 
 def text_arguments(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -80,22 +82,27 @@ def text_arguments(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) ->
         return {}
     assert model in _taking, "text that this model has not read"
     keys, positions = batch[KEYS], batch.get("position_ids")
-    num_before, length = keys.shape[2], batch["input_ids"].shape[1]
-    order = torch.arange(length, device=keys.device)
-    arguments: dict[str, Any] = {_ARGUMENT: TextBefore(keys, batch[VALUES])}
-    arguments["position_ids"] = num_before + (order[None] if positions is None else positions)
-    attention = _attention(model)
+    num_before, attention = keys.shape[2], _attention(model)
+    order = torch.arange(batch["input_ids"].shape[1], device=keys.device)
+    arguments = {
+        _ARGUMENT: TextBefore(keys, batch[VALUES]),
+        "position_ids": num_before + (order[None] if positions is None else positions),
+    }
     if attention == _FUSED and positions is None:
         return arguments
-    seen = (order <= order[:, None])[None, None]
-    if positions is not None:
-        block = (positions == 0).cumsum(1)[:, None]
-        seen = seen & (block[..., None] == block[..., None, :])
-    seen = functional.pad(seen, (num_before, 0), value=True)
-    if attention != _FUSED:
-        # Added to scores.
+    seen = functional.pad(_seen(order, positions), (num_before, 0), value=True)
+    if attention in _ADDING:
         seen = torch.zeros(seen.shape, dtype=keys.dtype, device=keys.device).masked_fill_(~seen, -torch.inf)
     return arguments | {"attention_mask": seen}
+
+
+def _seen(order: torch.Tensor, positions: torch.Tensor | None) -> torch.Tensor:
+    """Which tokens a token sees, (B or 1, 1, T, T): those before it, in packed rows only of its own example."""
+    before = (order <= order[:, None])[None, None]
+    if positions is None:
+        return before
+    example = (positions == 0).cumsum(1)[:, None]
+    return before & (example[..., None] == example[..., None, :])
 
 
 def _let_layers_take_text(model: PreTrainedModel) -> None:
