@@ -105,9 +105,7 @@ def read_lengths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("packing", ["off", "on"])
-def test_layers_read_the_text_once(
-    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, packing: str
-) -> None:
+def test_layers_read_the_text_once(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, packing: str) -> None:
     lengths, said = read_lengths(monkeypatch), Listener()
     memory = {"micro_batch_size": 2, "prefix": "off", "packing": packing}
     train(write_tiny_run(tmp_path), base, section(epochs=1, memory=memory), said)
