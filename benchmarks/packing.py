@@ -44,6 +44,7 @@ from nameplate.store.rundir import RunDirectory
 from step import Steps
 from train_jobs import BATCH, Shop, our_job, prepare
 from train_shop import FULL, QUICK
+from waiting import wait_as_the_command
 
 Setting = Literal["off", "auto", "on"]
 Row = dict[str, Any]
@@ -74,6 +75,7 @@ class Cost(NamedTuple):
 
 def main() -> None:
     """Measure and print."""
+    wait_as_the_command()
     options = _options()
     figures = rounded(measure(options))
     print(table(figures["cases"]))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -36,12 +35,14 @@ from nameplate.recipe import PRESETS, Recipe, build_recipe
 from nameplate.stages.train import run_training
 from nameplate.store.rundir import RunDirectory
 from train_shop import FULL, QUICK, captions, write_model, write_run
+from waiting import wait_as_the_command
 
 EPOCHS, BATCH, ROWS = 2, 24, 48
 
 
 def main() -> None:
     """Plan, train, compare."""
+    wait_as_the_command()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one preset, one turn, a small model")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
@@ -120,8 +121,7 @@ def train(work: Path, recipe: Recipe) -> dict[str, Any]:
     job = work / "recipe.json"
     job.write_text(recipe.model_dump_json())
     command = [sys.executable, __file__, "--train", str(job), str(work / "run")]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"the training failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

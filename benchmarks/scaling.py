@@ -29,6 +29,7 @@ from figures import machine, markdown, rounded
 from train_arithmetic import step_operations
 from train_jobs import POLICIES, Shop, our_job
 from train_shop import PICTURE, Size, captions, write_model, write_run
+from waiting import wait_as_the_command
 
 TINY = Size(2, 64, 2, 64, 112)
 SMALL = Size(4, 192, 4, 256, 112)
@@ -38,6 +39,7 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Measure and print."""
+    wait_as_the_command()
     options = _options()
     found = {axis: [_case(axis, value, options) for value in _values(axis, options)] for axis in options.axes}
     for axis, cases in found.items():
@@ -97,7 +99,7 @@ def _case(axis: str, value: int, options: argparse.Namespace) -> Row:
 def _run(path: Path, job: Row) -> Row:
     path.write_text(json.dumps(job))
     script = Path(__file__).with_name("train_ours.py")
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(job["threads"])}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"])}
     command = [sys.executable, str(script), str(path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -13,10 +13,10 @@ compiled whatever is ahead (`memory.compile: on`): by itself a training as short
 LLaMA-Factory, whose epochs are all alike, `--peer-steps` steps are timed after one that is not.
 
 `cpu` is processor time of an example in later epochs, all threads: of all figures the one that other work on the
-machine disturbs least. `share` is the arithmetic that a step must do over what the machine does in plain square
-bfloat16 products in the same round: two operations for each weight, token and pass (forward, gradient of inputs,
-gradient of weights where they learn), of causal attention the half that is seen, the head at answer tokens alone.
-Padding and elementwise work count nothing, for either tool.
+machine disturbs least. `share` is the arithmetic that a step of later epochs must do over what the machine does in
+plain square bfloat16 products in the same round: two operations for each weight, token and pass (forward, gradient of
+inputs, gradient of weights where they learn), of causal attention the half that is seen, the head at answer tokens
+alone. Padding, elementwise work and a frozen tower, whose features are kept, count nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def _case(shop: Shop, policy: str, python: str | None, options: argparse.Namespa
     tokens = ours[0]["tokens"]
     needed = step_operations(shop.size, POLICIES[policy], tokens=tokens["all"], answer_tokens=tokens["answer"])
     row["operations"] = needed._asdict() | {"together": needed.together}
-    row["share"] = row["ours"]["epoch_1"] * needed.together / median(rates[-len(ours) :])
+    # A frozen tower's features are kept: later epochs need none of its operations, so none may count.
+    kept = 0.0 if "vision" in POLICIES[policy] else needed.vision
+    row["share"] = row["ours"]["later"] * (needed.together - kept) / median(rates[-len(ours) :])
     if peers:
         row["ratios"] = {
             kind: median(each[kind] / other[kind] for each, other in zip(ours, peers, strict=True))

@@ -40,3 +40,24 @@ def test_pairs_that_nobody_writes_are_refused(caption: dict[str, str]) -> None:
     recipe = build_recipe(tree, where="r", overrides=["train.examples.question_answer_share=0.2"])
     with pytest.raises(RecipeError, match=r"question_answer_share: 0\.2.*caption.template: question_answer"):
         check_choices(recipe, until="train")
+
+
+@pytest.mark.parametrize(
+    ("train", "left"),
+    [
+        ({"epochs": 4, "checkpoint_every_epochs": 2}, "2 checkpoints"),
+        ({"epochs": 2, "checkpoint_every_epochs": 5}, "1 checkpoint"),
+        ({"epochs": 4, "checkpoint_every_epochs": 1, "keep": "best_and_last"}, "2 checkpoints"),
+    ],
+)
+def test_an_average_of_more_checkpoints_than_training_leaves_is_refused(train: dict[str, object], left: str) -> None:
+    tree = {"table": {"source": "feed.csv"}, "train": train, "score": {"average_last": 3}}
+    recipe = build_recipe(tree, where="r")
+    check_choices(recipe, until="train")
+    with pytest.raises(RecipeError, match=rf"score\.average_last: 3: training leaves {left}; lower it"):
+        check_choices(recipe, until="score")
+
+
+def test_the_last_epoch_has_a_checkpoint_to_average_too() -> None:
+    tree = {"table": {"source": "feed.csv"}, "train": {"epochs": 5, "checkpoint_every_epochs": 2}}
+    check_choices(build_recipe(tree | {"score": {"average_last": 3}}, where="r"), until="report")

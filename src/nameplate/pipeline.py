@@ -98,8 +98,9 @@ class Pipeline:
         stale, trains = False, STAGES.index(until) >= STAGES.index("train")
         for step, wanted in self._wanted(until):
             if step.name == "fetch" and trains:
-                # A model that is not there should be known before a million images are fetched.
+                # What is not there should be known before a million images are fetched, and days of training paid for.
                 self.base_fingerprint()
+                self._unnamed_images(until)
             if stale := not self.run_directory.manifest.is_done(step.name, wanted):
                 self._run_step(step, wanted)
         return stale
@@ -256,7 +257,7 @@ class Pipeline:
         return Step("train", depends_on, train)
 
     def _score(self) -> Step:
-        from nameplate.stages.score import VERSION, images_fingerprint, run_scoring
+        from nameplate.stages.score import VERSION, run_scoring
 
         recipe, run = self.recipe, self.run_directory
 
@@ -273,10 +274,16 @@ class Pipeline:
             rows = sum(metrics[summary.headline].accuracy.n for metrics in asked)
             return StageOutcome(read=rows, kept=rows, details={"selected": summary.selected})
 
-        # The recipe says where images without a name lie; what is asked about is what lies there.
-        guards = recipe.score.guards
-        unnamed = [images_fingerprint(guards.unnamed)] if guards.rows and guards.unnamed is not None else []
-        return Step("score", (VERSION, MATCHER_VERSION, recipe.score, *unnamed), score)
+        return Step("score", (VERSION, MATCHER_VERSION, recipe.score, *self._unnamed_images("score")), score)
+
+    def _unnamed_images(self, until: StageName) -> list[str]:
+        """What lies where the recipe says that images without a name are; nothing where no guard asks about them."""
+        from nameplate.stages.score import images_fingerprint
+
+        guards = self.recipe.score.guards
+        if STAGES.index(until) < STAGES.index("score") or not guards.rows or guards.unnamed is None:
+            return []
+        return [images_fingerprint(guards.unnamed)]
 
     def _report(self) -> Step:
         from nameplate.report import VERSION, write_report

@@ -15,6 +15,7 @@ from nameplate.recipe import build_recipe
 from nameplate.records import StageName
 from nameplate.store.rundir import RunDirectory
 
+Build = Callable[..., Pipeline]
 Wanted = Callable[..., dict[StageName, str]]
 
 
@@ -28,20 +29,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path, base: Path, folder: Path) -> Wanted:
-    """What each stage would be made from, with these guards."""
+def build(tmp_path: Path, base: Path, folder: Path) -> Build:
+    """A run with these guards."""
     (tmp_path / "feed.csv").write_text("id,brand,image\n1,Acme,http://127.0.0.1/1.jpg\n", encoding="utf-8")
 
-    def wanted(**guards: object) -> dict[StageName, str]:
+    def build(**guards: object) -> Pipeline:
         tree = {
             "table": {"source": str(tmp_path / "feed.csv"), "id": "id", "image": "image"},
             "name": {"column": "brand"},
             "model": {"base": str(base)},
             "score": {"guards": {"unnamed": str(folder)} | guards},
         }
-        return Pipeline(build_recipe(tree, where="test"), RunDirectory(tmp_path / "run")).fingerprints(until="report")
+        return Pipeline(build_recipe(tree, where="test"), RunDirectory(tmp_path / "run"))
 
-    return wanted
+    return build
+
+
+@pytest.fixture
+def wanted(build: Build) -> Wanted:
+    """What each stage would be made from, with these guards."""
+    return lambda **guards: build(**guards).fingerprints(until="report")
 
 
 def paint(path: Path, *, shade: int) -> None:
@@ -87,3 +94,9 @@ def test_a_folder_that_nobody_looks_into_need_not_be_there(wanted: Wanted, folde
     assert wanted(unnamed=None) == drawn
     with pytest.raises(InputError, match=r"plain: no such folder; check score\.guards\.unnamed in the recipe"):
         wanted()
+
+
+def test_a_folder_that_is_not_there_stops_the_run_before_anything_is_fetched(build: Build, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="elsewhere: no such folder; check score.guards.unnamed"):
+        build(unnamed=str(tmp_path / "elsewhere")).run()
+    assert not (tmp_path / "run" / "fetch").exists()

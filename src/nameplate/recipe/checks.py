@@ -13,12 +13,14 @@ def check_choices(recipe: Recipe, *, until: StageName) -> None:
     """Refuse a recipe that cannot get as far as `until`.
 
     Raises:
-        RecipeError: captions from a table that names no text column, a stage that needs names without any, or training
-            with what is not installed or not asked for.
+        RecipeError: captions from a table that names no text column, a stage that needs names without any, training
+            with what is not installed or not asked for, or an average of more checkpoints than training leaves.
     """
     goal = STAGES.index(until)
     if goal >= STAGES.index("train"):
         _check_training(recipe)
+    if goal >= STAGES.index("score"):
+        _check_scoring(recipe)
     if goal < STAGES.index("caption"):
         return
     asks_teacher = recipe.caption.source == "teacher"
@@ -67,4 +69,16 @@ def _check_training(recipe: Recipe) -> None:
             f"train.examples.question_answer_share: {share:g}",
             found="captions do not come as questions and answers",
             fix="set caption.source: teacher and caption.template: question_answer, or leave it out",
+        )
+
+
+def _check_scoring(recipe: Recipe) -> None:
+    train, wanted = recipe.train, recipe.score.average_last
+    made = -(-train.epochs // train.checkpoint_every_epochs)
+    left = min(made, 2) if train.keep == "best_and_last" else made
+    if wanted > left:
+        raise RecipeError(
+            f"score.average_last: {wanted}",
+            found=f"training leaves {left} {'checkpoint' if left == 1 else 'checkpoints'}",
+            fix="lower it, or keep more: train.epochs, train.checkpoint_every_epochs and train.keep decide",
         )

@@ -124,7 +124,8 @@ def _hand_over(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     text: TextBefore | None = named.pop(_ARGUMENT, None)
     if text is not None:
-        named["past_key_values"] = LayerText(text.keys[place : place + 1], text.values[place : place + 1])
+        # Copies, for the compiler tells the first part of a tensor from the others, and would compile twice.
+        named["past_key_values"] = LayerText(text.keys[[place]], text.values[[place]])
     return arguments, named
 
 
