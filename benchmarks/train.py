@@ -4,13 +4,13 @@
     python benchmarks/train.py --quick                       the way, not the result (under two minutes)
     python benchmarks/train.py --policies vision_frozen --rounds 1 --no-peers
 
-A random InternVL of about 50 million parameters learns 240 captions of 30 to 110 words, in steps of 24, in bfloat16,
-one tile each, the same rows in the same order in the first epoch, with no gradient checkpointing (LLaMA-Factory has it
-on unless told otherwise, which is slower: `--peer-checkpointing`), no packing by the peer (it needs flash attention),
-AdamW and the same prompt. The tools take turns. Their start, loading and tokenising are not counted; filling caches and
-compiling layers, nothing compiled being there before, are said apart as `fill` and counted in `over 5`. Layers are
-compiled whatever is ahead (`memory.compile: on`): by itself a training as short as this one would not. Of
-LLaMA-Factory, whose epochs are all alike, `--peer-steps` steps are timed after one that is not.
+A random InternVL of about 50 million parameters learns 240 captions of 30 to 110 words, in steps of 24, each in one
+forward pass, in bfloat16, one tile each, the same rows in the same order in the first epoch, with no gradient
+checkpointing (LLaMA-Factory has it on unless told otherwise: `--peer-checkpointing`), no packing by the peer (it needs
+flash attention), AdamW and the same prompt. The tools take turns. Their start, loading and tokenising are not counted;
+filling caches and compiling layers, nothing compiled being there before, are said apart as `fill` and counted in
+`over 5`. Layers are compiled whatever is ahead (`memory.compile: on`): by itself a training as short as this one would
+not. Of LLaMA-Factory, whose epochs are all alike, `--peer-steps` steps are timed after one that is not.
 
 `cpu` is processor time of an example in later epochs, all threads: of all figures the one that other work on the
 machine disturbs least. `share` is the arithmetic that a step of later epochs must do over what the machine does in
@@ -89,7 +89,7 @@ def _case(shop: Shop, policy: str, python: str | None, options: argparse.Namespa
     peers: list[Row] = []
     for _ in range(1 if options.quick else options.rounds):
         rates.append(product_rate(options.threads))
-        memory = {"compile": "auto" if options.quick else "on", **json.loads(options.memory)}
+        memory = {"compile": "auto" if options.quick else "on", "micro_batch_size": BATCH, **json.loads(options.memory)}
         job = our_job(shop, policy, epochs=2, threads=options.threads, memory=memory)
         ours.append(_ours(run([sys.executable, "train_ours.py"], job, _WAITING), len(shop.texts)))
         if python is not None:

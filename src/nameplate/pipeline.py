@@ -223,16 +223,18 @@ class Pipeline:
         )
 
     def _clean(self) -> Step:
-        from nameplate.stages.clean import VERSION, CleanStage
+        from nameplate.stages.clean import PAIRS_VERSION, VERSION, CleanStage
         from nameplate.teacher.templates import template_of
 
         section = self.recipe.clean
-        prompt = template_of(self.recipe).wording if self.recipe.caption.source == "teacher" else ""
+        template = template_of(self.recipe) if self.recipe.caption.source == "teacher" else None
+        prompt = template.wording if template is not None else ""
+        pairs = [PAIRS_VERSION] if template is not None and template.form == "pairs" else []
 
         def clean() -> StageOutcome:
             return self._run_rows(CleanStage(section, registry=self.registry(), prompt=prompt), "caption")
 
-        return Step("clean", (VERSION, MATCHER_VERSION, section, prompt), clean)
+        return Step("clean", (VERSION, MATCHER_VERSION, section, prompt, *pairs), clean)
 
     def _split(self) -> Step:
         from nameplate.stages.split import VERSION, SplitStage

@@ -214,3 +214,26 @@ def test_true_twins_keep_their_text(tmp_path, rows, section):
 def test_no_names_at_all(tmp_path):
     rows = [one | {"name": ""} for one in shared(5, SENTINEL)]
     assert clean(rows, tmp_path, require_name=False)[0].rejected == {"shared_text": 5}
+
+
+def test_pairs_of_questions_and_answers_are_mended_like_the_caption_that_they_are(tmp_path: Path) -> None:
+    pairs = [
+        ("Which  brand is it?", "The brand of this bag is GUCCI."),
+        ("What colour is it?", "Itâ€™s red all over."),
+        ("What colour is it?", "It’s red  all over."),
+        ("What is on its front?", REST),
+    ]
+    said = [{"question": question, "answer": answer} for question, answer in pairs]
+    _, (kept,), _ = clean([row(" ".join(answer for _, answer in pairs), qa_pairs=said)], tmp_path)
+    assert [tuple(pair.values()) for pair in kept["qa_pairs"]] == [
+        ("Which brand is it?", "The brand of this bag is Gucci."),
+        ("What colour is it?", "It’s red all over."),
+        ("What is on its front?", REST),
+    ]
+    assert all(pair["answer"] in kept["caption"] for pair in kept["qa_pairs"])
+
+
+@pytest.mark.parametrize("pairs", [None, []])
+def test_rows_without_pairs_stay_so(tmp_path: Path, pairs: list[dict[str, str]] | None) -> None:
+    _, (kept,), _ = clean([row(f"A red bag by Gucci. {REST}", qa_pairs=pairs)], tmp_path)
+    assert kept["qa_pairs"] == pairs

@@ -1,5 +1,5 @@
 """Captions that may be taught: judged by the text rules and the matcher, mended where that invents nothing."""
 
-from nameplate.stages.clean.stage import VERSION, CleanStage
+from nameplate.stages.clean.stage import PAIRS_VERSION, VERSION, CleanStage
 
-__all__ = ["VERSION", "CleanStage"]
+__all__ = ["PAIRS_VERSION", "VERSION", "CleanStage"]

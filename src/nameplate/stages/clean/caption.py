@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from nameplate.names import Matcher
 from nameplate.recipe import CleanSection
 from nameplate.records import CleanReason, NameVerdict, Repair
 from nameplate.text.judge import Examined, examine
-from nameplate.text.repair import Change, change
+from nameplate.text.repair import Change, change, open_up
 from nameplate.text.sentences import MarkedNames
 
 _ABOUT_NAMES: Final = {
@@ -65,6 +65,16 @@ class CaptionCleaner:
         if rewritten:
             changes = (*changes, change(Repair.CANONICAL_NAME, repaired.text, text))
         return CleanCaption(text, verdict, changes, found, self._first_hard(found), examined)
+
+    def clean_pairs(self, pairs: Iterable[Mapping[str, str]], *, name: str) -> list[dict[str, str]]:
+        """Mend questions and answers as the caption of which they are parts; what was said twice is left once."""
+        mended: dict[tuple[str, str], None] = {}
+        for pair in pairs:
+            question, answer = (open_up(pair[part]).text for part in ("question", "answer"))
+            if name:
+                answer, _ = self._matcher.canonicalise(answer, name)
+            mended[question, answer] = None
+        return [{"question": question, "answer": answer} for question, answer in mended]
 
     def hard(self, reasons: Iterable[CleanReason]) -> list[CleanReason]:
         """The reasons that the section does not tolerate."""

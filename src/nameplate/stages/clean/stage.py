@@ -17,6 +17,8 @@ from nameplate.stages.clean.shared import find_shared_texts
 from nameplate.store.tables import StageTables
 
 VERSION = 3
+PAIRS_VERSION = 1
+"""Of what becomes of pairs of questions and answers, which most runs have none of."""
 
 _EXCERPT = 120
 
@@ -52,6 +54,8 @@ class CleanStage(ShardStage):
                 "reasons": [reason.value for reason in cleaned.reasons],
                 "changes": [change._asdict() for change in cleaned.changes],
             }
+            if row["qa_pairs"]:
+                row["qa_pairs"] = self._cleaner.clean_pairs(row["qa_pairs"], name=row["name"])
             if cleaned.rejected_for is None:
                 kept.append(row)
             else:
