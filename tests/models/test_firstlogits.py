@@ -13,6 +13,7 @@ from PIL import Image
 from nameplate.models.features import vision_features
 from nameplate.models.firstlogits import first_logits, is_tie
 from nameplate.models.generate import generate
+from nameplate.models.imagebatch import ImageBatch
 from nameplate.models.load import load_model
 
 from .tiny_auto import WRITERS
@@ -44,20 +45,24 @@ def test_a_tie_is_what_rounding_can_decide(tmp_path: Path) -> None:
     picture = Image.effect_noise((40, 40), 90).convert("RGB")
     seen = vision_features(loaded.model, loaded.processor.batch([loaded.processor.prepare(picture)]))
     letters = {letter: loaded.processor.encode("?", letter).input_ids[-2] for letter in "abcdefgh"}
+
+    def ties(one: str, other: str, images: ImageBatch = seen) -> bool:
+        return is_tie(loaded, images, PROMPTS[0], *([letters[each] for each in word] for word in (one, other)))
+
     model: Any = loaded.model
     head = model.get_output_embeddings()
     assert isinstance(head, torch.nn.Linear)
     with torch.no_grad():
         head.weight[letters["b"]] = head.weight[letters["a"]]
         head.weight[letters["c"]] = -head.weight[letters["a"]]
-    assert is_tie(loaded, seen, PROMPTS[0], "a", "b")
-    assert not is_tie(loaded, seen, PROMPTS[0], "a", "c")
+    assert ties("a", "b")
+    assert not ties("a", "c")
     # What comes before is the same, and counts for neither.
-    assert is_tie(loaded, seen, PROMPTS[0], "hag", "hbg")
-    assert not is_tie(loaded, seen, PROMPTS[0], "hag", "hcg")
+    assert ties("hag", "hbg")
+    assert not ties("hag", "hcg")
     with torch.no_grad():
         head.weight[letters["b"]] *= 1 + 1e-4
-    assert not is_tie(loaded, seen, PROMPTS[0], "a", "b")
+    assert not ties("a", "b")
     model.to(torch.bfloat16)
     short = type(seen)(seen.sizes, tuple({name: each.bfloat16() for name, each in one.items()} for one in seen.inputs))
-    assert is_tie(loaded, short, PROMPTS[0], "a", "b")
+    assert ties("a", "b", short)

@@ -131,7 +131,7 @@ def test_confidence_is_the_mean_probability_of_the_answer_with_its_end(
     for place, (prompt, one) in enumerate(zip(prompts, said, strict=True)):
         ids, nats = written(loaded, pixels.pick([place]), prompt, bound)
         assert one.finish == ("stop" if ids[-1] == loaded.processor.end_id else "length")
-        assert one.text == loaded.processor.decode(ids)
+        assert (one.text, list(one.ids)) == (loaded.processor.decode(ids), ids)
         # Rounded to four digits.
         assert one.confidence == pytest.approx(math.exp(-sum(nats) / len(nats)), abs=1e-4)
 

@@ -97,6 +97,6 @@ def test_a_folder_that_nobody_looks_into_need_not_be_there(wanted: Wanted, folde
 
 
 def test_a_folder_that_is_not_there_stops_the_run_before_anything_is_fetched(build: Build, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="elsewhere: no such folder; check score.guards.unnamed"):
+    with pytest.raises(InputError, match=r"elsewhere: no such folder; check score\.guards\.unnamed"):
         build(unnamed=str(tmp_path / "elsewhere")).run()
     assert not (tmp_path / "run" / "fetch").exists()

@@ -32,25 +32,26 @@ def first_logits(loaded: LoadedModel, images: ImageBatch, prompts: Sequence[str]
     return _last_logits(loaded, images, encoded)
 
 
-def is_tie(loaded: LoadedModel, images: ImageBatch, prompt: str, one: str, other: str) -> bool:
+def is_tie(loaded: LoadedModel, images: ImageBatch, prompt: str, one: Sequence[int], other: Sequence[int]) -> bool:
     """Whether rounding can decide between two answers, by the logits of the first tokens in which they differ.
 
     Args:
         loaded: the model.
         images: one, from `vision_features`.
         prompt: the question.
-        one: an answer to it.
-        other: another one.
+        one: the tokens of an answer to it, as they were said.
+        other: those of another one.
     """
-    here, there = (loaded.processor.encode(prompt, answer, size=images.sizes[0]) for answer in (one, other))
-    pairs = enumerate(zip(here.input_ids, there.input_ids, strict=False))
-    place = next((place for place, (mine, yours) in pairs if mine != yours), None)
-    if place is None:
-        # Other characters of the same tokens.
-        return True
-    kinds = {name: values[:place] for name, values in here.kinds.items()}
-    (logits,) = _last_logits(loaded, images, [Encoded(here.input_ids[:place], here.labels[:place], kinds)])
-    gap = (logits[here.input_ids[place]] - logits[there.input_ids[place]]).abs()
+    same = next((place for place, both in enumerate(zip(one, other, strict=False)) if len(set(both)) > 1), None)
+    if same is None:
+        # One of them was never said: its logits were no numbers.
+        return False
+    question = loaded.processor.encode(prompt, size=images.sizes[0])
+    said = list(one[:same])
+    kinds = {name: [*values, *[0] * same] for name, values in question.kinds.items()}
+    read = Encoded(question.input_ids + said, question.labels + said, kinds)
+    (logits,) = _last_logits(loaded, images, [read])
+    gap = (logits[one[same]] - logits[other[same]]).abs()
     return bool(gap <= TIE * torch.finfo(loaded.model.dtype).eps * logits.abs().max())
 
 

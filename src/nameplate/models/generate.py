@@ -127,4 +127,5 @@ def _read(loaded: LoadedModel, ids: list[int], nats: list[float]) -> Answer:
     if not all(map(math.isfinite, nats[:count])):
         return Answer("", "nonfinite", 0.0)
     confidence = math.exp(-sum(nats[:count]) / count)
-    return Answer(loaded.processor.decode(ids), "stop" if ended else "length", round(confidence, 4))
+    finish: Finish = "stop" if ended else "length"
+    return Answer(loaded.processor.decode(ids), finish, round(confidence, 4), tuple(ids[:count]))

@@ -103,6 +103,7 @@ def test_answers_are_those_of_transformers_one_by_one(
     # No step is so close that rounding could decide it: worst difference of logits measured 2e-5.
     assert min(lead for _, lead in expected) > 1e-3
     answers = together(loaded, images, asked, rows)
+    assert [list(each.ids) for each in answers] == [ids for ids, _ in expected]
     assert [each.text for each in answers] == [loaded.processor.decode(ids) for ids, _ in expected]
     assert [each.finish for each in answers] == ["stop" if end_id in ids else "length" for ids, _ in expected]
     assert {each.finish for each in answers} == {"stop", "length"}

@@ -35,6 +35,9 @@ class Answer(NamedTuple):
     """stop: the model ended its turn; length: it was cut off; nonfinite: its logits were no numbers; it is empty."""
     confidence: float
     """Geometric mean of the probabilities that the model gave the tokens of its answer, end of turn included."""
+    ids: tuple[int, ...] = ()
+    """Its tokens as they were said, end of turn included; none of one that was kept or that a server gave. The tokens
+    of its text can be others: a model may spell a word in pieces of which the tokenizer has the whole."""
 
 
 class Asked(NamedTuple):
@@ -235,4 +238,4 @@ class _Desk:
         if finish == "nonfinite":
             return Answer("", finish, 0.0)
         confidence = round(math.exp(-row.nats / len(row.ids)), 4)
-        return Answer(self._loaded.processor.decode(row.ids), finish, confidence)
+        return Answer(self._loaded.processor.decode(row.ids), finish, confidence, tuple(row.ids))

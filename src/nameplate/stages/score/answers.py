@@ -95,7 +95,7 @@ class Examinee:
         """
         if questions and not self._before:
             self._before = self._examine(questions)
-        found = {question: Reply(*answer) for question, answer in self.respondent.replies(questions, advance).items()}
+        found = self._ask(questions, advance)
         self._replies |= found
         return found
 
@@ -105,8 +105,7 @@ class Examinee:
         Raises:
             ModelError: it cannot be loaded.
         """
-        answers = self.respondent.replies(questions, lambda _: None)
-        return {question: Reply(*answer) for question, answer in answers.items()}
+        return self._ask(questions, lambda _: None)
 
     def rest(self) -> None:
         """Free memory until the next question."""
@@ -122,6 +121,10 @@ class Examinee:
             kept = {"loss": self._loss(rows)}
             self._journal.put(key, 0, kept)
         return float(kept["loss"])
+
+    def _ask(self, questions: Sequence[Question], advance: Advance) -> dict[Question, Reply]:
+        answers = self.respondent.replies(questions, advance)
+        return {question: Reply(one.text, one.finish, one.confidence) for question, one in answers.items()}
 
     def _examine(self, questions: Sequence[Question]) -> list[SelfCheck]:
         name, folder = self.subject.name, self.subject.folder

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from nameplate.errors import ModelError
 from nameplate.models.firstlogits import is_tie
-from nameplate.models.generate import Asked, answer_all, by_library
+from nameplate.models.generate import Answer, Asked, answer_all, by_library
 from nameplate.stages.score.checks.sample import Sample
 from nameplate.summary import SelfCheck
 
@@ -14,15 +15,15 @@ MOST_DIFFERENT: Final = 1
 """That rounding does not explain; two are a mistake in padding or masks."""
 
 
-def answers_together(sample: Sample) -> list[str]:
+def answers_together(sample: Sample) -> list[Answer]:
     """The answers as they are computed when all is asked: all questions about each image, many under way at once."""
     asked = [Asked(place, prompt) for place in range(len(sample)) for prompt in dict.fromkeys(sample.prompts)]
     parts = answer_all(sample.loaded, sample.seen, asked, max_new_tokens=sample.max_new_tokens, rows_at_once=len(asked))
-    texts = {asked[said.number]: said.answer.text for part in parts for said in part}
-    return [texts[Asked(place, prompt)] for place, prompt in enumerate(sample.prompts)]
+    answers = {asked[said.number]: said.answer for part in parts for said in part}
+    return [answers[Asked(place, prompt)] for place, prompt in enumerate(sample.prompts)]
 
 
-def check_batching(sample: Sample, together: list[str]) -> SelfCheck:
+def check_batching(sample: Sample, together: Sequence[Answer]) -> SelfCheck:
     """The same questions, prompts of different lengths mixed, one by one, and by the library's loop.
 
     Args:
@@ -33,10 +34,10 @@ def check_batching(sample: Sample, together: list[str]) -> SelfCheck:
         ModelError: more than one answer differs by more than rounding can do.
     """
     alone = [
-        next(by_library(sample.loaded, sample.seen.pick([place]), [prompt], sample.max_new_tokens)).text
+        next(by_library(sample.loaded, sample.seen.pick([place]), [prompt], sample.max_new_tokens))
         for place, prompt in enumerate(sample.prompts)
     ]
-    parted = [place for place, text in enumerate(together) if text != alone[place]]
+    parted = [place for place, answer in enumerate(together) if answer.text != alone[place].text]
     wrong = [place for place in parted if not _is_tie(sample, place, together[place], alone[place])]
     if len(wrong) > MOST_DIFFERENT:
         raise ModelError(
@@ -51,5 +52,5 @@ def check_batching(sample: Sample, together: list[str]) -> SelfCheck:
     return SelfCheck(kind="batching", model=sample.model, outcome="passed", sentence=f"{sentence}{said}.")
 
 
-def _is_tie(sample: Sample, place: int, one: str, other: str) -> bool:
-    return is_tie(sample.loaded, sample.seen.pick([place]), sample.prompts[place], one, other)
+def _is_tie(sample: Sample, place: int, one: Answer, other: Answer) -> bool:
+    return is_tie(sample.loaded, sample.seen.pick([place]), sample.prompts[place], one.ids, other.ids)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from nameplate.errors import ModelError
 from nameplate.models.firstlogits import first_logits
-from nameplate.models.generate import generate
+from nameplate.models.generate import Answer, generate
 from nameplate.stages.score.checks.sample import Sample
 from nameplate.summary import SelfCheck
 
 
-def check_sight(sample: Sample, logits: torch.Tensor, together: list[str]) -> SelfCheck:
+def check_sight(sample: Sample, logits: torch.Tensor, together: Sequence[Answer]) -> SelfCheck:
     """The same questions about grey images of the same sizes.
 
     Args:
@@ -30,7 +32,7 @@ def check_sight(sample: Sample, logits: torch.Tensor, together: list[str]) -> Se
             fix="look at the projector's weights: zeros, or a vision side that is not wired, do this",
         )
     blank = generate(sample.loaded, sample.blank, sample.prompts, max_new_tokens=sample.max_new_tokens)
-    changed = sum(one != other for one, other in zip(together, blank, strict=True))
+    changed = sum(one.text != other for one, other in zip(together, blank, strict=True))
     if changed:
         sentence = f"{changed} of {len(sample)} answers change when the image is replaced by a grey one."
         return SelfCheck(kind="image_used", model=sample.model, outcome="passed", sentence=sentence)
