@@ -60,6 +60,13 @@ def test_a_tie_is_what_rounding_can_decide(tmp_path: Path) -> None:
     # What comes before is the same, and counts for neither.
     assert ties("hag", "hbg")
     assert not ties("hag", "hcg")
+    # An answer that is empty was never said.
+    assert not is_tie(loaded, seen, PROMPTS[0], [], [letters["a"]])
+    # A model need not spell as its tokenizer would: what counts is what it said.
+    spelled, space = [letters[each] for each in "bad"], loaded.processor.encode("?", "bad").input_ids[-5]
+    assert loaded.processor.decode([space, space, *spelled]) == "bad"
+    assert is_tie(loaded, seen, PROMPTS[0], [space, space, *spelled], [space, space, letters["a"]])
+    assert not is_tie(loaded, seen, PROMPTS[0], [space, space, *spelled], [space, space, letters["c"]])
     with torch.no_grad():
         head.weight[letters["b"]] *= 1 + 1e-4
     assert not ties("a", "b")
