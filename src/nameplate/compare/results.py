@@ -139,7 +139,7 @@ class ProbedFirst(_Frozen):
     """Right by always saying the commonest name."""
     says: Proportion
     ceiling: Proportion
-    """The most that could be read from the frozen model."""
+    """Read from the frozen model by the reader that is best on training rows."""
     test: AdviceTest
 
 
