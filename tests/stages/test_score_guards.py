@@ -380,7 +380,8 @@ def test_real_models_answer_and_nothing_is_asked_twice(tmp_path: Path) -> None:
             def ask(
                 questions: Sequence[Question], advance: Advance, asked: Respondent = asked
             ) -> Mapping[Question, Reply]:
-                return {each: Reply(*said) for each, said in asked.replies(questions, advance).items()}
+                answers = asked.replies(questions, advance)
+                return {each: Reply(said.text, said.finish, said.confidence) for each, said in answers.items()}
 
             said = guards.ask(ask, lambda steps: None)
             assert said is not None
