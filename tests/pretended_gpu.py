@@ -8,7 +8,7 @@ not show is anything of a GPU's kernels, numbers, memory or speed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -138,9 +138,10 @@ def _moving(to: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _passing_back(run: Callable[..., Any]) -> Callable[..., Any]:
-    def backward(*args: Any, **named: Any) -> Any:
-        with _AllMoved():
-            return run(*args, **named)
+    def backward(roots: Any, *args: Any, **named: Any) -> Any:
+        is_there = any(isinstance(each, Moved) for each in tree_leaves(roots))
+        with _AllMoved() if is_there else nullcontext():
+            return run(roots, *args, **named)
 
     return backward
 
