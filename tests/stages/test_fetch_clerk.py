@@ -99,3 +99,27 @@ def test_a_full_disk_is_told_to_all_who_wait_and_the_clerk_goes_on(tmp_path: Pat
             assert await clerk.recall(LINKS[0]) == result
 
     asyncio.run(work())
+
+
+def test_a_clerk_that_is_stopped_begins_nothing_more_though_its_loop_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C ended in a trace of calls below its message: what waited was begun in a thread that was gone."""
+    faults: list[dict[str, Any]] = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        with opened(tmp_path) as (clerk, journal):
+            journal.go.clear()
+            waiting = [asyncio.create_task(clerk.recall(link)) for link in LINKS[:2]]
+            await asyncio.sleep(0)
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
+            clerk.stop()
+            journal.go.set()
+        # Closed, and only now the loop hears that the first was done.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert journal.calls == 1
+
+    asyncio.run(work())
+    assert faults == []

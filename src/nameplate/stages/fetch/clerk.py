@@ -40,6 +40,7 @@ class Clerk:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._waiting: list[_Errand] = []
         self._is_busy = False
+        self._is_stopped = False
 
     async def recall(self, key: Link | str) -> Known | None:
         """How a link, or an image that came with the table, ended before; see `LinkLedger.recall_many`."""
@@ -57,6 +58,13 @@ class Clerk:
         """Do something else in the thread."""
         return await self._loop.run_in_executor(self._thread, lambda: work(*given, **named))
 
+    def stop(self) -> None:
+        """Begin nothing more, for all who sent something were cancelled; what was begun is finished.
+
+        Without it, what is waiting would be begun when that is done, by a loop that outlives the thread.
+        """
+        self._is_stopped = True
+
     def close(self) -> None:
         """Finish what was begun, and end the thread."""
         self._thread.shutdown()
@@ -70,8 +78,8 @@ class Clerk:
 
     def _begin(self) -> None:
         errands, self._waiting = self._waiting, []
-        self._is_busy = bool(errands)
-        if errands:
+        self._is_busy = bool(errands) and not self._is_stopped
+        if self._is_busy:
             batch = self._loop.run_in_executor(self._thread, self._work, errands)
             batch.add_done_callback(lambda done: self._hand_out(errands, done))
 

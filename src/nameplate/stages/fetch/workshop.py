@@ -173,6 +173,7 @@ class Workshop:
         for shard in self._shards:
             shard.cancel()
         await asyncio.gather(self._pulse, *self._shards, return_exceptions=True)
+        self._clerk.stop()
         await self._gates.ask("forget", self._worker)
         await self._session.close()
 
