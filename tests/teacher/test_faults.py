@@ -51,7 +51,7 @@ def test_a_failing_line_gets_the_same_request_again_and_no_rung_is_used(
     play: Play, tmp_path: Path, step: Any, fault: str, status: int | None
 ) -> None:
     script = play(step, reply(GOOD))
-    teacher = client(script.url, tmp_path, max_attempts=1, timeout_seconds=0.5)
+    teacher = client(script.url, tmp_path, max_attempts=1, timeout_seconds=3)
     (answers,) = ask(teacher, question())
     assert len(script.bodies) == 2 and len(set(script.bodies)) == 1 and teacher.num_sent == 2
     assert answers.best is not None and answers.best.text == GOOD and len(answers.answers) == 1
