@@ -21,6 +21,7 @@ from nameplate.recipe import (
     Recipe,
     Section,
     TeacherSection,
+    UnnamedSection,
 )
 from nameplate.stages.audit.results import AuditReason, AuditVerdict, TextFlag
 from nameplate.stages.ingest import PRESETS
@@ -114,8 +115,9 @@ def test_policy_fields_and_presets() -> None:
     assert " ".join(MemorySection.model_fields) == memory
     rates = "name betas epsilon rank update_interval warmup_share max_grad_norm ema_decay"
     assert " ".join(OptimizerSection.model_fields) == rates
-    examples = "name_question_share question_answer_share balance weighting name_weight augment"
+    examples = "name_question_share question_answer_share balance weighting name_weight augment unnamed"
     assert " ".join(ExamplesSection.model_fields) == examples
+    assert " ".join(UnnamedSection.model_fields) == "images share answer"
     assert get_args(OptimizerName) == ("adamw", "apollo", "apollo_mini", "muon", "adamw_8bit")
     assert " ".join(POLICY_PRESETS) == "frozen-language frozen-vision projector-only recommended everything"
 

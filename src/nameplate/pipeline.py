@@ -100,7 +100,8 @@ class Pipeline:
             if step.name == "fetch" and trains:
                 # What is not there should be known before a million images are fetched, and days of training paid for.
                 self.base_fingerprint()
-                self._unnamed_images(until)
+                self._guard_images(until)
+                self._unnamed_examples()
             if stale := not self.run_directory.manifest.is_done(step.name, wanted):
                 self._run_step(step, wanted)
         return stale
@@ -256,7 +257,7 @@ class Pipeline:
 
         # Where the model lies is no part of the result; its weights are.
         depends_on = (VERSION, self.base_fingerprint(), recipe.model.max_tiles, recipe.train.without_means(), PROMPTS)
-        return Step("train", depends_on, train)
+        return Step("train", (*depends_on, *self._unnamed_examples()), train)
 
     def _score(self) -> Step:
         from nameplate.stages.score import VERSION, run_scoring
@@ -276,16 +277,26 @@ class Pipeline:
             rows = sum(metrics[summary.headline].accuracy.n for metrics in asked)
             return StageOutcome(read=rows, kept=rows, details={"selected": summary.selected})
 
-        return Step("score", (VERSION, MATCHER_VERSION, recipe.score, *self._unnamed_images("score")), score)
+        return Step("score", (VERSION, MATCHER_VERSION, recipe.score, *self._guard_images("score")), score)
 
-    def _unnamed_images(self, until: StageName) -> list[str]:
-        """What lies where the recipe says that images without a name are; nothing where no guard asks about them."""
-        from nameplate.stages.score import images_fingerprint
+    def _guard_images(self, until: StageName) -> list[str]:
+        """What is in the folder of images without a name that guards ask about; nothing where none is asked about."""
+        from nameplate.models.picturefolder import check_apart, example_folder, guard_folder
 
-        guards = self.recipe.score.guards
+        guards, learned = self.recipe.score.guards, self.recipe.train.examples.unnamed
         if STAGES.index(until) < STAGES.index("score") or not guards.rows or guards.unnamed is None:
             return []
-        return [images_fingerprint(guards.unnamed)]
+        asked = guard_folder(guards.unnamed)
+        if learned is not None:
+            check_apart(example_folder(learned), asked)
+        return [asked.fingerprint()]
+
+    def _unnamed_examples(self) -> list[str]:
+        """What is in the folder of images without a name that are learned from; nothing where none is."""
+        from nameplate.models.picturefolder import example_folder
+
+        learned = self.recipe.train.examples.unnamed
+        return [example_folder(learned).fingerprint()] if learned is not None else []
 
     def _report(self) -> Step:
         from nameplate.report import VERSION, write_report

@@ -39,6 +39,7 @@ from nameplate.recipe.training import (
     OptimizerSection,
     PrefixLevel,
     TrainSection,
+    UnnamedSection,
     Weighting,
 )
 
@@ -74,6 +75,7 @@ __all__ = [
     "TableSection",
     "TeacherSection",
     "TrainSection",
+    "UnnamedSection",
     "Weighting",
     "anchored",
     "build_recipe",

@@ -110,9 +110,12 @@ def anchored(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         # A Hub id such as OWNER/NAME stays as it is unless a folder of that name stands beside the recipe.
         if section != "model" or local.exists():
             part[field] = str(local.resolve())
-    guards = score.get("guards") if isinstance(score := whole.get("score"), dict) else None
-    if isinstance(guards, dict) and isinstance(guards.get("unnamed"), str):
-        guards["unnamed"] = str((folder / guards["unnamed"]).resolve())
+    for *way, field in (("score", "guards", "unnamed"), ("train", "examples", "unnamed", "images")):
+        place: Any = whole
+        for step in way:
+            place = place.get(step) if isinstance(place, dict) else None
+        if isinstance(place, dict) and isinstance(place.get(field), str):
+            place[field] = str((folder / place[field]).resolve())
     if isinstance(whole.get("store"), str):
         whole["store"] = str((folder / whole["store"]).resolve())
     return whole

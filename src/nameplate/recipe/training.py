@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from nameplate.recipe.base import Section
 from nameplate.recipe.policies import UNSTATED, ComponentPolicy, LanguagePolicy, PresetName, with_preset
@@ -60,6 +60,21 @@ class OptimizerSection(Section):
         return self
 
 
+class UnnamedSection(Section):
+    """Images without any name, of which the model learns to say so."""
+
+    images: str
+    """The folder, with all folders in it."""
+    share: float = Field(0.05, gt=0, le=0.5)
+    """Share of an epoch's examples; the images come in turn."""
+    answer: str = Field("There is no brand to be seen.", min_length=1)
+    """What is learned when the name is asked for."""
+
+    def count(self, num_rows: int) -> int:
+        """Examples of an epoch beside those of so many rows."""
+        return max(1, round(num_rows * self.share / (1 - self.share)))
+
+
 class ExamplesSection(Section):
     """What is asked about the images, how often, and how much each answer counts."""
 
@@ -76,12 +91,22 @@ class ExamplesSection(Section):
     """Weight of the tokens that spell the name, in every answer; 1: like the others."""
     augment: Annotated[Literal["off", "careful"], _Switch] = "off"
     """careful: small crops and changes of light, each epoch anew. Never mirrored: names are written."""
+    unnamed: UnnamedSection | None = None
+    """Images without any name, in addition to the rows; none: every image that is learned from has a name."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> ExamplesSection:
         if self.name_question_share + self.question_answer_share > 1:
             raise ValueError("name_question_share and question_answer_share that add up to at most 1")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is not used: trainings from before this setting need not be done again."""
+        tree: dict[str, Any] = plain(self)
+        if self.unnamed is None:
+            tree.pop("unnamed", None)
+        return tree
 
 
 Attention = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
@@ -181,8 +206,11 @@ class TrainSection(Section):
 
     def without_means(self) -> TrainSection:
         """Less what decides only where and how fast it is computed: two that are equal so learn the same."""
-        memory = self.memory.model_copy(update=_NO_MEANS)
-        return self.model_copy(update={"memory": memory})
+        update: dict[str, Section] = {"memory": self.memory.model_copy(update=_NO_MEANS)}
+        if (unnamed := self.examples.unnamed) is not None:
+            nowhere = unnamed.model_copy(update={"images": ""})
+            update["examples"] = self.examples.model_copy(update={"unnamed": nowhere})
+        return self.model_copy(update=update)
 
     def policies(self) -> dict[ComponentName, ComponentPolicy]:
         """The three policies by component."""

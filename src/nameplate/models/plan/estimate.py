@@ -27,7 +27,7 @@ from nameplate.models.plan.reader import Reader
 from nameplate.models.plan.rehearsal import Rehearsal, computing_in, rehearse
 from nameplate.models.plan.results import MemoryPlan, Plan, PrefixPlan, TimeLine, WorkLine
 from nameplate.models.plan.shapes import shapes_only, without_values
-from nameplate.models.plan.table import Assumptions, Examples, known_examples
+from nameplate.models.plan.table import Assumptions, Examples, known_examples, with_unnamed
 from nameplate.models.plan.workload import Workload, epoch_of
 from nameplate.models.policy import AppliedPolicies
 from nameplate.models.precision import best_device, compute_dtype
@@ -95,6 +95,7 @@ def _under(section: TrainSection, preset: PresetName) -> TrainSection:
 
 def plan_section(recipe: Recipe, section: TrainSection, examples: Examples, hardware: Hardware) -> Plan:
     """The same for known examples and any `train` section."""
+    examples = with_unnamed(examples, section.examples.unnamed)
     ready = prepare(recipe, section, examples, hardware)
     accumulates = ready.load.micro_batches > ready.load.steps
     typical = _rehearsed(ready, largest=False, accumulates=accumulates)

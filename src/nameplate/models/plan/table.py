@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from nameplate.models.picturefolder import example_folder
 from nameplate.models.tiling import ImageSize
-from nameplate.recipe import SplitSection
+from nameplate.recipe import SplitSection, UnnamedSection
 from nameplate.records import StageName
 from nameplate.store.tables import StageTables
 
@@ -69,6 +70,19 @@ def known_examples(root: Path | None, assumed: Assumptions, split: SplitSection)
     shas = {row["image_sha256"] for row in table if row.get("image_sha256")}
     images = round(count * len(shas) / len(table)) if shas and not assumed.rows else count
     return Examples(count, images, sample, tuple(said))
+
+
+def with_unnamed(examples: Examples, section: UnnamedSection | None) -> Examples:
+    """With the images without a name that are learned from, too; their texts are counted like those of the rows.
+
+    Raises:
+        InputError: the folder is not there or holds no image.
+    """
+    if section is None:
+        return examples
+    count, files = section.count(examples.rows), len(example_folder(section).paths())
+    said = f"{count:,} more of images without a name ({files:,} files), counted like the others"
+    return replace(examples, rows=examples.rows + count, images=examples.images + files, said=(*examples.said, said))
 
 
 def _latest(root: Path | None) -> tuple[StageName | None, list[dict[str, Any]]]:

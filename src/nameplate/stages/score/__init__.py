@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nameplate.stages.score.folder import images_fingerprint
 from nameplate.stages.score.results import read_groups, read_right, read_scores
 
 if TYPE_CHECKING:
     from nameplate.stages.score.stage import run_scoring
 
-__all__ = ["VERSION", "images_fingerprint", "read_groups", "read_right", "read_scores", "run_scoring"]
+__all__ = ["VERSION", "read_groups", "read_right", "read_scores", "run_scoring"]
 
 VERSION = 3
 

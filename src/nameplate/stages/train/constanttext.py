@@ -25,7 +25,7 @@ def constant_text(training: Training, progress: Progress) -> ConstantText:
     ids = common_start(questions, image_token_id=training.loaded.processor.image_token_id)
     if not ids:
         return NO_TEXT
-    share = len(ids) * len(rows) / sum(map(plan.dataset.length, plan.examples(0)))
+    share = len(ids) * plan.num_examples / sum(map(plan.dataset.length, plan.examples(0)))
     reason = why_in_every_pass(model, training.applied, share=share)
     if not reason and training.ranks.division is not None:
         reason = f"no test covers it with {training.ranks.division.sentence()}"

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 from nameplate.recipe import ExamplesSection
 from nameplate.stages.train.examples import ExampleDataset, TrainingRows
 from nameplate.stages.train.microbatches import evenly
-from nameplate.stages.train.sampling import RowSampler
+from nameplate.stages.train.sampling import RowSampler, in_turn
 
 
 class EpochPlan(Sampler[list[int]]):
@@ -37,7 +37,11 @@ class EpochPlan(Sampler[list[int]]):
         self.section = section
         self.seed = seed
         self.epoch = 0
-        self._sampler = RowSampler(rows.names, balance=section.balance, seed=seed)
+        self._sampler = RowSampler(rows.names[: rows.num_named], balance=section.balance, seed=seed)
+        self._unnamed = range(rows.num_named, len(rows))
+        num_unnamed = section.unnamed.count(rows.num_named) if section.unnamed is not None and self._unnamed else 0
+        self.num_examples = rows.num_named + num_unnamed
+        """In an epoch."""
 
     @property
     def accumulation(self) -> int:
@@ -47,10 +51,10 @@ class EpochPlan(Sampler[list[int]]):
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps per epoch; the last one may be smaller."""
-        return -(-len(self.rows) // self.batch_size)
+        return -(-self.num_examples // self.batch_size)
 
     def examples(self, epoch: int) -> list[int]:
-        """Dataset indices of an epoch, as many as there are rows, in order."""
+        """Dataset indices of an epoch, in order: one of each row that is seen, and images without a name among them."""
         generator = np.random.default_rng([self.seed, epoch])
         rows = self._sampler.rows(epoch)
         shuffled = generator.permutation(len(rows)).tolist()
@@ -60,14 +64,15 @@ class EpochPlan(Sampler[list[int]]):
         num_questions = round(self.section.name_question_share * len(rows))
         for place in [place for place in shuffled if place not in paired][:num_questions]:
             chosen[place] += 1
-        return [chosen[place] for place in self._sampler.order(rows, generator)]
+        ordered = [chosen[place] for place in self._sampler.order(rows, generator)]
+        return self._with_unnamed(ordered, epoch, generator) if self._unnamed else ordered
 
     def supervised_tokens(self, epoch: int) -> int:
         """Answer tokens of an epoch."""
         return sum(map(self.dataset.num_answer_tokens, self.examples(epoch)))
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.rows), self.batch_size)
+        whole, rest = divmod(self.num_examples, self.batch_size)
         return whole * self.accumulation + -(-rest // self.micro_batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -76,6 +81,14 @@ class EpochPlan(Sampler[list[int]]):
         for start in range(0, len(order), self.batch_size):
             step = sorted(order[start : start + self.batch_size], key=self.dataset.length, reverse=True)
             yield from evenly(step, -(-len(step) // self.micro_batch_size))
+
+    def _with_unnamed(self, named: list[int], epoch: int, generator: np.random.Generator) -> list[int]:
+        """The same order of what has a name, with the others between."""
+        count = self.num_examples - len(named)
+        between = iter((2 * in_turn(self._unnamed, count, epoch, seed=self.seed)).tolist())
+        places = set(generator.choice(self.num_examples, count, replace=False).tolist())
+        others = iter(named)
+        return [next(between) if place in places else next(others) for place in range(self.num_examples)]
 
     def _draw_pairs(self, chosen: list[int], places: list[int], generator: np.random.Generator) -> set[int]:
         """Put one of the row's pairs in the place of its caption, as often as the recipe says; the places."""

@@ -26,7 +26,10 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The training split, tokenised in every way that it may be asked."""
+    """The training split, tokenised in every way that it may be asked; behind it stand images without any name.
+
+    These have a name question alone, which stands in the place of a caption, too.
+    """
 
     row_ids: tuple[str, ...]
     names: tuple[str, ...]
@@ -38,6 +41,8 @@ class TrainingRows:
     """The teacher's questions with their answers; empty where the recipe does not want them."""
     pair_starts: tuple[int, ...]
     """Where each row's pairs start in `pairs`, and last where they end."""
+    num_named: int
+    """The rows of the table; others are images without a name."""
 
     def __len__(self) -> int:
         return len(self.row_ids)

@@ -39,7 +39,7 @@ def frozen_prefix(training: Training, progress: Progress, *, start_epoch: int = 
     """
     if training.section.memory.prefix == "off":
         return None
-    work = Work(training.section.epochs - start_epoch, len(training.rows))
+    work = Work(training.section.epochs - start_epoch, training.plan.num_examples)
     items = _items(training, start_epoch)
     store = PrefixStore(training.run.prefix, max_bytes=training.section.memory.prefix_max_bytes)
     ranks = training.ranks

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from functools import partial
+from itertools import accumulate, chain, pairwise
 
 from nameplate.errors import InputError, TrainingError
 from nameplate.models.images import ImageCache, ImageKey
+from nameplate.models.picturefolder import LEARNED
 from nameplate.models.processing import Encoded, Span
 from nameplate.models.prompts import Prompts
 from nameplate.models.tiling import ImageSize
@@ -14,6 +16,7 @@ from nameplate.names import Matcher, Registry
 from nameplate.recipe import ExamplesSection
 from nameplate.stages.train.examples import TrainingRows
 from nameplate.stages.train.texts import Texts
+from nameplate.stages.train.unnamed import read_unnamed
 from nameplate.stages.train.weighting import weighted
 from nameplate.store.rundir import RunDirectory
 
@@ -28,12 +31,12 @@ def read_training_rows(
     max_tokens: int,
     section: ExamplesSection | None = None,
 ) -> TrainingRows:
-    """The rows of the split table that are to be trained on, in table order.
+    """The rows of the split table that are to be trained on, in table order, and images without a name behind them.
 
     An example that is too long is refused, never cut: the cut could fall into its image.
 
     Raises:
-        InputError: there are none, or too few have pairs.
+        InputError: there are none, too few have pairs, or the images without a name are not what they should be.
         TrainingError: an example is longer than the model can read, or no answer says the name that shall weigh more.
     """
     section = section or ExamplesSection()
@@ -42,28 +45,30 @@ def read_training_rows(
         raise InputError(
             str(run.folder("split")), found="no rows to train on", fix="lower split.min_per_name or give more listings"
         )
-    keys = tuple(ImageKey(row["image_sha256"], row["image_ext"]) for row in rows)
+    unnamed = read_unnamed(
+        section.unnamed, store=run.images, split=run.tables("split"), registry=partial(read_registry, run)
+    )
+    keys = (*(ImageKey(row["image_sha256"], row["image_ext"]) for row in rows), *unnamed.keys)
     writer = _Writer(images, section, run)
     sizes = images.sizes(keys)
+    sized = list(zip(rows, sizes[: len(rows)], strict=True))
+    denials = [writer.deny(prompts["name"], size) for size in sizes[len(rows) :]]
     pairs = [row["qa_pairs"] or [] if section.question_answer_share > 0 else [] for row in rows]
-    starts = [0]
-    for own in pairs:
-        starts.append(starts[-1] + len(own))
+    captions = (writer.write(prompts["detail"], row["caption"], row["name"], size) for row, size in sized)
+    questions = (writer.name(prompts["name"], row["name"], size) for row, size in sized)
     found = TrainingRows(
-        tuple(row["row_id"] for row in rows),
-        tuple(row["name"] for row in rows),
+        (*(row["row_id"] for row in rows), *(f"{LEARNED}/{name}" for name in unnamed.names)),
+        (*(row["name"] for row in rows), *("" for _ in denials)),
         keys,
-        Texts(
-            writer.write(prompts["detail"], row["caption"], row["name"], size)
-            for row, size in zip(rows, sizes, strict=True)
-        ),
-        Texts(writer.name(prompts["name"], row["name"], size) for row, size in zip(rows, sizes, strict=True)),
+        Texts(chain(captions, denials)),
+        Texts(chain(questions, denials)),
         Texts(
             writer.write(pair["question"], pair["answer"], row["name"], size)
-            for row, own, size in zip(rows, pairs, sizes, strict=True)
+            for (row, size), own in zip(sized, pairs, strict=True)
             for pair in own
         ),
-        tuple(starts),
+        tuple(accumulate([*map(len, pairs), *(0 for _ in denials)], initial=0)),
+        len(rows),
     )
     _check_lengths(found, max_tokens)
     _check_pairs(found, section)
@@ -90,6 +95,11 @@ class _Writer:
     def name(self, prompt: str, name: str, size: ImageSize | None) -> Encoded:
         """A question whose answer is the name and nothing else."""
         return self._weighted(prompt, name, [Span(0, len(self._processor.plain(name)))], size)
+
+    def deny(self, prompt: str, size: ImageSize | None) -> Encoded:
+        """The question for the name, and that there is none."""
+        assert self._section.unnamed is not None
+        return self._weighted(prompt, self._section.unnamed.answer, [], size)
 
     def check_names(self, section: ExamplesSection) -> None:
         """Refuse a weight of names that no answer has."""
@@ -139,10 +149,10 @@ def _longer(texts: Texts, max_tokens: int) -> list[int]:
 def _check_pairs(rows: TrainingRows, section: ExamplesSection) -> None:
     share = section.question_answer_share
     having = sum(start < end for start, end in pairwise(rows.pair_starts))
-    if having < round(share * len(rows)):
-        fix = f"lower it to {int(100 * having / len(rows)) / 100:g}" if having else "set it to 0"
+    if having < round(share * rows.num_named):
+        fix = f"lower it to {int(100 * having / rows.num_named) / 100:g}" if having else "set it to 0"
         raise InputError(
             f"train.examples.question_answer_share: {share:g}",
-            found=f"{having} of {len(rows)} training rows have questions and answers of the teacher",
+            found=f"{having} of {rows.num_named} training rows have questions and answers of the teacher",
             fix=f"{fix}, or caption with caption.template: question_answer",
         )

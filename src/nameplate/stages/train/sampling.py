@@ -37,7 +37,8 @@ class RowSampler:
         """The rows of an epoch, each as often as it is seen; in no useful order."""
         if self._balance == "none":
             return np.arange(self._num_rows)
-        return np.concatenate([self._take(rows, self.quotas[name], epoch) for name, rows in self._rows.items()])
+        taken = [in_turn(rows, self.quotas[name], epoch, seed=self._seed) for name, rows in self._rows.items()]
+        return np.concatenate(taken)
 
     def order(self, rows: np.ndarray, generator: np.random.Generator) -> list[int]:
         """Places in `rows`, shuffled; a row that comes several times is spread over the epoch."""
@@ -53,15 +54,17 @@ class RowSampler:
         ordered: list[int] = np.argsort(when, kind="stable").tolist()
         return ordered
 
-    def _take(self, rows: Sequence[int], count: int, epoch: int) -> np.ndarray:
-        start = epoch * count
-        end = start + count
-        taken = []
-        for turn in range(start // len(rows), -(-end // len(rows))):
-            shuffled = np.random.default_rng([self._seed, rows[0], turn]).permutation(rows)
-            before = turn * len(rows)
-            taken.append(shuffled[max(start - before, 0) : end - before])
-        return np.concatenate(taken)
+
+def in_turn(rows: Sequence[int], count: int, epoch: int, *, seed: int) -> np.ndarray:
+    """`count` rows an epoch, across epochs one after the other, shuffled anew each time all have been seen."""
+    start = epoch * count
+    end = start + count
+    taken = []
+    for turn in range(start // len(rows), -(-end // len(rows))):
+        shuffled = np.random.default_rng([seed, rows[0], turn]).permutation(rows)
+        before = turn * len(rows)
+        taken.append(shuffled[max(start - before, 0) : end - before])
+    return np.concatenate(taken)
 
 
 def quotas(counts: Mapping[str, int], balance: Balance) -> dict[str, int]:

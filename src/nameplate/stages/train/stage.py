@@ -96,7 +96,7 @@ def _run(training: Training, validation: Validation | None, progress: Progress) 
         components=components,
         steps=position.steps,
         epochs=position.epoch,
-        examples=len(training.rows),
+        examples=training.plan.num_examples,
         losses=position.losses,
         seconds=position.seconds,
         supervised_tokens=_mean_tokens(training.plan, section.epochs),

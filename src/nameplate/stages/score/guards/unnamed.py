@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nameplate.errors import InputError
 from nameplate.models.images import ImageKey
-from nameplate.models.pictures import read_picture
-from nameplate.stages.score.folder import find_images
+from nameplate.models.picturefolder import guard_folder
 from nameplate.store.images import ImageStore
 
 SIDE: Final = 224
@@ -30,7 +27,7 @@ def unnamed_images(folder: str | None, *, store: ImageStore) -> list[ImageKey]:
     """
     if folder is None:
         return [ImageKey(store.put(_png(pixels), "png"), "png") for pixels in drawn()]
-    return list(dict.fromkeys(_kept(path, store) for path in find_images(folder)))
+    return list(dict.fromkeys(ImageKey(*kept) for kept in guard_folder(folder).keep(store).values()))
 
 
 def drawn() -> list[Pixels]:
@@ -65,13 +62,3 @@ def _png(pixels: Pixels) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
-
-
-def _kept(path: Path, store: ImageStore) -> ImageKey:
-    data = path.read_bytes()
-    try:
-        read_picture(data)
-    except InputError as error:
-        raise InputError(str(path), found=error.found, fix="remove it from score.guards.unnamed") from None
-    ext = path.suffix.lower().lstrip(".")
-    return ImageKey(store.put(data, ext), ext)

@@ -33,7 +33,7 @@ class DealtPlan(Sampler[list[int]]):
         return self._passes(self.plan.batch_size)
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.plan.rows), self.plan.batch_size)
+        whole, rest = divmod(self.plan.num_examples, self.plan.batch_size)
         return whole * self.accumulation + self._passes(rest)
 
     def __iter__(self) -> Iterator[list[int]]:
