@@ -27,15 +27,15 @@ _MAY_MIX = {_aten.copy_.default, _aten.index.Tensor, _aten.index_put.default, _a
 _READS = {Tensor.tolist, Tensor.item, Tensor.__format__, Tensor.__repr__, Tensor.__bool__, Tensor.__int__}
 _READS |= {Tensor.__float__, Tensor.__index__}
 _FACTORIES = ("arange", "empty", "empty_like", "eye", "full", "full_like", "ones", "ones_like", "rand", "randint")
-_FACTORIES += ("randn", "randperm", "tensor", "zeros", "zeros_like")  # type: ignore[assignment]
+_FACTORIES += ("randn", "randperm", "tensor", "zeros", "zeros_like")
 
 
 class Moved(Tensor):
     """A tensor that says it is on the GPU."""
 
-    device = property(lambda self: GPU)  # type: ignore[assignment]
-    is_cuda = property(lambda self: True)  # type: ignore[assignment]
-    is_cpu = property(lambda self: False)  # type: ignore[assignment]
+    device = property(lambda self: GPU)
+    is_cuda = property(lambda self: True)
+    is_cpu = property(lambda self: False)
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -269,7 +269,7 @@ def test_only_what_is_really_worse_is_said(tmp_path: Path) -> None:
         "It repeats itself more often than the base when asked for detail: 45 instead of 0 of 45 answers (exact "
         "paired p < 0.001, Holm over 2 models).",
         "It claims a name more often than the base where there is none: 24 instead of 0 of 24 images (exact paired "
-        "p < 0.001, Holm over 2 models).",
+        "p < 0.001, Holm over 2 models). It can be taught that there may be none: train.examples.unnamed.",
     ]
     # What became better is no loss.
     assert conclude({"base": worse, "epoch-01": base}, base="base")["epoch-01"].sentences == []

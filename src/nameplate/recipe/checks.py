@@ -73,9 +73,7 @@ def _check_training(recipe: Recipe) -> None:
 
 
 def _check_scoring(recipe: Recipe) -> None:
-    train, wanted = recipe.train, recipe.score.average_last
-    made = -(-train.epochs // train.checkpoint_every_epochs)
-    left = min(made, 2) if train.keep == "best_and_last" else made
+    left, wanted = recipe.train.num_checkpoints, recipe.score.average_last
     if wanted > left:
         raise RecipeError(
             f"score.average_last: {wanted}",

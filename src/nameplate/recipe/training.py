@@ -212,6 +212,16 @@ class TrainSection(Section):
             update["examples"] = self.examples.model_copy(update={"unnamed": nowhere})
         return self.model_copy(update=update)
 
+    def ends_with_checkpoint(self, epoch: int) -> bool:
+        """Whether one is written after this epoch, counted from 1."""
+        return epoch % self.checkpoint_every_epochs == 0 or epoch == self.epochs
+
+    @property
+    def num_checkpoints(self) -> int:
+        """Left when training has ended; the best of two may be the last."""
+        written = sum(map(self.ends_with_checkpoint, range(1, self.epochs + 1)))
+        return min(written, 2) if self.keep == "best_and_last" else written
+
     def policies(self) -> dict[ComponentName, ComponentPolicy]:
         """The three policies by component."""
         return {"vision": self.vision, "projector": self.projector, "language": self.language}

@@ -57,8 +57,7 @@ class Keeper:
             RunDirectoryError: the disk is full.
         """
         training = self.training
-        section = training.section
-        if epoch % section.checkpoint_every_epochs and epoch != section.epochs:
+        if not training.section.ends_with_checkpoint(epoch):
             return
         folder = training.run.checkpoints / f"epoch-{epoch:02d}"
         self._write(folder, epoch)

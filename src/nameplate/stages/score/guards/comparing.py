@@ -19,13 +19,19 @@ class _Guard(NamedTuple):
     worse: str
     """How a sentence about it begins."""
     rows: str
+    help: str = ""
+    """What can be done about it, if there is something."""
 
 
 _REPEATS: Final = _Guard(
     lambda each: each.repeats, True, "It repeats itself more often than the base when asked for detail", "answers"
 )
 _CLAIMS: Final = _Guard(
-    lambda each: each.claims, True, "It claims a name more often than the base where there is none", "images"
+    lambda each: each.claims,
+    True,
+    "It claims a name more often than the base where there is none",
+    "images",
+    "It can be taught that there may be none: train.examples.unnamed.",
 )
 
 
@@ -77,4 +83,5 @@ def _change(before: Marks, after: Marks) -> _Change:
 
 def _in_words(guard: _Guard, change: _Change, p_value: float, *, num_models: int) -> str:
     tested = f"exact paired {p_text(p_value)}" + (f", Holm over {num_models} models" if num_models > 1 else "")
-    return f"{guard.worse}: {change.after} instead of {change.before} of {change.n} {guard.rows} ({tested})."
+    found = f"{guard.worse}: {change.after} instead of {change.before} of {change.n} {guard.rows} ({tested})."
+    return f"{found} {guard.help}".rstrip()
