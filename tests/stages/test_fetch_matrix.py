@@ -16,7 +16,7 @@ from nameplate.store.tables import StageTables
 from .fetch_shop import Shop, Workplace, jpeg, number_in, run_shards, table_of
 
 MAX_ATTEMPTS = 3
-CLOCKS = {"total_seconds": 3.0, "connect_seconds": 1.5, "read_seconds": 1.5}
+CLOCKS = {"total_seconds": 4.0, "connect_seconds": 2.5, "read_seconds": 2.5}
 PER_HOST = 4
 MAX_BYTES = 50_000
 
