@@ -296,7 +296,10 @@ class Pipeline:
         from nameplate.models.picturefolder import example_folder
 
         learned = self.recipe.train.examples.unnamed
-        return [example_folder(learned).fingerprint()] if learned is not None else []
+        if learned is None:
+            return []
+        folder = example_folder(learned)
+        return [folder.fingerprint(), fingerprint(list(folder.captions().items()))]
 
     def _report(self) -> Step:
         from nameplate.report import VERSION, write_report

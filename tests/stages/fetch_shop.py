@@ -30,7 +30,7 @@ from nameplate.store.tables import StageTables
 SAME = 60_000
 """The number of the picture that all /same links show."""
 
-SHORT_CLOCKS = {"clocks": {"total_seconds": 4.0, "connect_seconds": 2.0, "read_seconds": 2.0}}
+SHORT_CLOCKS = {"clocks": {"total_seconds": 5.0, "connect_seconds": 3.0, "read_seconds": 3.0}}
 """Short for a person, long for a machine that stands still for a second now and then: what is quick is in time."""
 
 

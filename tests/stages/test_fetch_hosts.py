@@ -167,7 +167,7 @@ def test_a_link_under_way_is_nobody_elses() -> None:
 
 def test_what_a_silent_worker_held_comes_back() -> None:
     async def ask() -> None:
-        gates = _gates(1, lease_seconds=1.5)
+        gates = _gates(1, lease_seconds=3.0)
         assert await gates.claim("dead", "http://a/1")
         lost = (await gates.acquire("dead", "a")).lease
 
@@ -184,7 +184,7 @@ def test_what_a_silent_worker_held_comes_back() -> None:
         await gates.unclaim("dead", "http://a/1")
         waiting = asyncio.create_task(gates.acquire("alive", "a"))
         claiming = asyncio.create_task(gates.claim("alive", "http://a/1"))
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(3.5)
         assert not waiting.done() and not claiming.done(), "one who beats keeps what he holds"
         await gates.forget("alive")
         assert (await waiting, await claiming) == (Turn(None), False), "nobody waits for ever"

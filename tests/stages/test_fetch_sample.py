@@ -161,4 +161,4 @@ def test_a_check_has_less_patience_than_a_fetch() -> None:
     assert shorter.clocks.total_seconds < section.clocks.total_seconds
     assert shorter.max_attempts < section.max_attempts
     assert shorter.per_host == 2, "a check is as polite as a fetch"
-    assert impatient(FetchSection(**SHORT_CLOCKS)).clocks.read_seconds == 2.0
+    assert impatient(FetchSection(**SHORT_CLOCKS)).clocks.read_seconds == 3.0

@@ -102,6 +102,43 @@ def test_only_the_name_is_asked_for_and_there_is_none(tmp_path: Path, base: Path
     )
 
 
+def test_a_text_beside_an_image_is_its_caption(tmp_path: Path, base: Path, folder: Path) -> None:
+    (folder / "b.txt").write_text(" a grey square.\n", encoding="utf-8")
+    plan = plan_of(write_tiny_run(tmp_path / "run"), base, wanted(folder, name_question_share=0.5))
+    processor = load_processor(base)
+    asked: dict[int, set[tuple[bool, str]]] = {12: set(), 13: set(), 14: set()}
+    names = []
+    for epoch in range(12):
+        indices = [index for index in plan.examples(epoch) if index >= 24]
+        names.append(sum(index % 2 for index in indices))
+        for index in indices:
+            labels = [label for label in plan.dataset[index].encoded.labels if label != IGNORED]
+            asked[index // 2].add((bool(index % 2), processor.decode(labels[:-1])))
+    assert names == [2] * 12
+    assert asked[13] == {(True, ANSWER), (False, "a grey square.")}
+    assert asked[12] == asked[14] == {(True, ANSWER), (False, ANSWER)}
+    captions = plan.rows.captions
+    of_rows = {tuple(captions[row].input_ids[: captions[row].labels.index(IGNORED, 1)]) for row in range(12)}
+    assert tuple(captions[13].input_ids[: captions[13].labels.index(IGNORED, 1)]) in of_rows, "it is asked as rows are"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            b"a mug by Acme.",
+            r"b.png, caption: it says a name of this table, Acme; say it without, or take the image away",
+        ),
+        (b" \n", r"b.txt: empty; write what the picture shows, or remove the file"),
+        (b"\xff\xfe", r"b.txt: not UTF-8; write what"),
+    ],
+)
+def test_a_caption_that_is_none_is_refused(tmp_path: Path, base: Path, folder: Path, text: bytes, found: str) -> None:
+    (folder / "b.txt").write_bytes(text)
+    with pytest.raises(InputError, match=found):
+        plan_of(write_tiny_run(tmp_path / "run"), base, wanted(folder))
+
+
 def test_several_processes_have_each_example_once(tmp_path: Path, base: Path, folder: Path) -> None:
     plan = plan_of(write_tiny_run(tmp_path / "run"), base, wanted(folder))
     alone = sorted(index for batch in plan for index in batch)
@@ -208,6 +245,8 @@ def test_training_is_stale_when_an_image_changes_and_not_when_the_folder_moves(b
     paint(moved / "a.png", shade=200)
     after = build(place).fingerprints(until="report")
     assert [name for name in after if after[name] != before[name]] == ["train", "score", "report"]
+    (moved / "a.txt").write_text("a grey square.", encoding="utf-8")
+    assert build(place).fingerprints(until="train")["train"] != after["train"]
 
 
 def test_trainings_without_it_are_not_done_again(build: Build) -> None:

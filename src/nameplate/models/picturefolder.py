@@ -56,6 +56,15 @@ class PictureFolder(NamedTuple):
         """
         return fingerprint(list(self.digests().items()))
 
+    def captions(self) -> dict[str, str]:
+        """What stands in text files beside the pictures (`mug.txt` beside `mug.jpg`), by the pictures' names.
+
+        Raises:
+            InputError: as `paths`, or a text is empty or not UTF-8.
+        """
+        beside = [(path, path.with_suffix(".txt")) for path in self.paths()]
+        return {path.relative_to(self.root).as_posix(): _text(text) for path, text in beside if text.is_file()}
+
     def keep(self, store: ImageStore) -> dict[str, tuple[str, str]]:
         """Put them into the store; SHA-256 and extension of each by its name inside the folder.
 
@@ -72,6 +81,17 @@ class PictureFolder(NamedTuple):
             raise InputError(str(path), found=error.found, fix=f"remove it from {self.setting}") from None
         ext = path.suffix.lower().lstrip(".")
         return store.put(data, ext), ext
+
+
+def _text(path: Path) -> str:
+    fix = "write what the picture shows, or remove the file"
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise InputError(str(path), found="not UTF-8", fix=fix) from None
+    if not text:
+        raise InputError(str(path), found="empty", fix=fix)
+    return text
 
 
 def example_folder(section: UnnamedSection) -> PictureFolder:

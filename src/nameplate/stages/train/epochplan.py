@@ -85,7 +85,8 @@ class EpochPlan(Sampler[list[int]]):
     def _with_unnamed(self, named: list[int], epoch: int, generator: np.random.Generator) -> list[int]:
         """The same order of what has a name, with the others between."""
         count = self.num_examples - len(named)
-        between = iter((2 * in_turn(self._unnamed, count, epoch, seed=self.seed)).tolist())
+        asked = generator.permutation(count) < round(self.section.name_question_share * count)
+        between = iter((2 * in_turn(self._unnamed, count, epoch, seed=self.seed) + asked).tolist())
         places = set(generator.choice(self.num_examples, count, replace=False).tolist())
         others = iter(named)
         return [next(between) if place in places else next(others) for place in range(self.num_examples)]

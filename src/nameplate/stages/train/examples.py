@@ -28,7 +28,7 @@ class Example(NamedTuple):
 class TrainingRows:
     """The training split, tokenised in every way that it may be asked; behind it stand images without any name.
 
-    These have a name question alone, which stands in the place of a caption, too.
+    Of these, who has no caption has the name question in its place, too.
     """
 
     row_ids: tuple[str, ...]

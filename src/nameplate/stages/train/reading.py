@@ -53,6 +53,10 @@ def read_training_rows(
     sizes = images.sizes(keys)
     sized = list(zip(rows, sizes[: len(rows)], strict=True))
     denials = [writer.deny(prompts["name"], size) for size in sizes[len(rows) :]]
+    others = (
+        denial if caption is None else writer.write(prompts["detail"], caption, "", size)
+        for denial, caption, size in zip(denials, unnamed.captions, sizes[len(rows) :], strict=True)
+    )
     pairs = [row["qa_pairs"] or [] if section.question_answer_share > 0 else [] for row in rows]
     captions = (writer.write(prompts["detail"], row["caption"], row["name"], size) for row, size in sized)
     questions = (writer.name(prompts["name"], row["name"], size) for row, size in sized)
@@ -60,7 +64,7 @@ def read_training_rows(
         (*(row["row_id"] for row in rows), *(f"{LEARNED}/{name}" for name in unnamed.names)),
         (*(row["name"] for row in rows), *("" for _ in denials)),
         keys,
-        Texts(chain(captions, denials)),
+        Texts(chain(captions, others)),
         Texts(chain(questions, denials)),
         Texts(
             writer.write(pair["question"], pair["answer"], row["name"], size)

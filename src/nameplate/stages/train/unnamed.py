@@ -1,4 +1,7 @@
-"""Images without any name that are learned from, too: asked for the name, the model shall say that there is none."""
+"""Images without any name that are learned from, too: asked for the name, the model shall say that there is none.
+
+A text file beside an image is its caption; without one, the image is only asked for the name.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ class UnnamedImages(NamedTuple):
     names: tuple[str, ...] = ()
     """Of the files, inside the folder."""
     keys: tuple[ImageKey, ...] = ()
+    captions: tuple[str | None, ...] = ()
 
 
 def read_unnamed(
@@ -33,21 +37,28 @@ def read_unnamed(
 
     Raises:
         InputError: the folder is not there or holds no image, one cannot be decoded or is the image of a row with a
-            name, or the answer says a name.
+            name, or the answer or a caption says a name.
     """
     if section is None:
         return UnnamedImages()
-    said = [each.entry.display for each in Matcher(registry()).mentions(section.answer) if each.is_claim]
-    if said:
-        raise InputError(
-            f"train.examples.unnamed.answer: {section.answer!r}",
-            found=f"it says a name of this table, {said[0]}",
-            fix="say in other words that there is no name",
-        )
-    kept = {ImageKey(*key): name for name, key in reversed(example_folder(section).keep(store).items())}
+    folder = example_folder(section)
+    captions = folder.captions()
+    _check_words(section, captions, Matcher(registry()))
+    kept = {ImageKey(*key): name for name, key in reversed(folder.keep(store).items())}
     _check_nameless(section, kept, split)
     ordered = sorted((name, key) for key, name in kept.items())
-    return UnnamedImages(tuple(name for name, _ in ordered), tuple(key for _, key in ordered))
+    names, keys = tuple(name for name, _ in ordered), tuple(key for _, key in ordered)
+    return UnnamedImages(names, keys, tuple(map(captions.get, names)))
+
+
+def _check_words(section: UnnamedSection, captions: Mapping[str, str], matcher: Matcher) -> None:
+    said = {f"train.examples.unnamed.answer: {section.answer!r}": section.answer}
+    said |= {f"{LEARNED}: {Path(section.images) / name}, caption": caption for name, caption in captions.items()}
+    for place, text in said.items():
+        claim = next((each.entry.display for each in matcher.mentions(text) if each.is_claim), None)
+        if claim is not None:
+            fix = "say it without, or take the image away if it has that name"
+            raise InputError(place, found=f"it says a name of this table, {claim}", fix=fix)
 
 
 def _check_nameless(section: UnnamedSection, kept: Mapping[ImageKey, str], split: StageTables) -> None:
