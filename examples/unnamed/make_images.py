@@ -1,6 +1,6 @@
 """Pictures without a name, to go with a run of the demo: `python make_images.py demo-run/runs/language-lora work`.
 
-    work/learned  60 without a mark, to learn from (`train.examples.unnamed.images`)
+    work/learned  60 without a mark, to learn from (`train.examples.unnamed.images`), each with a caption beside it
     work/asked    100 others without one, for the guards to ask about (`score.guards.unnamed`)
     work/rare     listings of the run's rare brands, with their marks: the split left them out
 
@@ -14,12 +14,16 @@ import random
 from pathlib import Path
 
 from nameplate.demo.palette import BACKGROUNDS, COLOURS, KINDS, PLACES
+from nameplate.demo.phrases import item_phrase
 from nameplate.demo.render import Scene, compose, encode_jpeg
 from nameplate.recipe.loading import load_recipe
 from nameplate.store.rundir import RunDirectory
 
 FIRST_SEEDS = {"learned": 1_000_000, "asked": 2_000_000}
 """Far from those of the shop's listings."""
+OPENERS = ("This is {item}.", "The picture shows {item}.", "Here is {item}.", "We see {item}.")
+SETTINGS = ("It is shown against a {background} background.", "Behind it is a {background} background.")
+DENIALS = ("There is no logo on it.", "No brand can be seen.", "It has no mark of any brand.")
 
 
 def main() -> None:
@@ -32,7 +36,10 @@ def main() -> None:
     given = parser.parse_args()
     for name, count in (("learned", given.learned), ("asked", given.asked)):
         for number in range(count):
-            write(given.folder / name / f"{number:03}.jpg", draw(FIRST_SEEDS[name] + number))
+            picture, caption = draw(FIRST_SEEDS[name] + number)
+            write(given.folder / name / f"{number:03}.jpg", picture)
+            if name == "learned":
+                write(given.folder / name / f"{number:03}.txt", caption.encode())
     run = RunDirectory(given.run, store=Path(load_recipe(given.run / "recipe.yaml").store or given.run / "store"))
     for row in run.tables("split").read_rejected().to_pylist():
         if row["reason"] == "rare_name":
@@ -40,11 +47,14 @@ def main() -> None:
             write(file, run.images.read(row["image_sha256"], row["image_ext"]))
 
 
-def draw(seed: int) -> bytes:
-    """JPEG of a product of any kind and colour before any background."""
+def draw(seed: int) -> tuple[bytes, str]:
+    """JPEG of a product of any kind and colour before any background, and what it shows."""
     chance = random.Random(seed)
     kind, colour, background, place = (chance.choice(list(words)) for words in (KINDS, COLOURS, BACKGROUNDS, PLACES))
-    return encode_jpeg(compose(Scene(kind, colour, background, place), logo=None, seed=seed), seed=seed)
+    picture = encode_jpeg(compose(Scene(kind, colour, background, place), logo=None, seed=seed), seed=seed)
+    item = item_phrase(colour, kind)
+    sentences = chance.choice(OPENERS), chance.choice(SETTINGS), chance.choice(DENIALS)
+    return picture, " ".join(sentences).format(item=item, background=background)
 
 
 def write(path: Path, data: bytes) -> None:
