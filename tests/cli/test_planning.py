@@ -60,6 +60,7 @@ def test_every_figure_follows_from_those_it_is_said_to_come_from(recipe: Path) -
     assert (memory["optimizer"], memory["gradients"]) == (8 * learning, 4 * learning)
     parts = ("weights", "optimizer", "average", "gradients", "activations", "passing")
     assert memory["total"] == sum(memory[part] for part in parts)
+    assert memory["process"] == 0, "a GPU's memory holds no Python"
 
 
 def test_rows_and_texts_of_the_run_are_counted(recipe: Path, tmp_path: Path) -> None:
@@ -138,6 +139,7 @@ def test_here_is_measured_and_shown(recipe: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "on this machine (" in done.output
     assert "Time, by the speed that one layer of each part reaches here (measured):" in done.output
+    assert "GB  Python and libraries, as this process holds them" in done.output
     assert "it fits" in done.output
 
 

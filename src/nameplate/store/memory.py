@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of work."""
+"""Memory of this process: what it holds, and the peak of a stretch of work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,17 @@ def forget_peak() -> None:
 
 def peak_bytes() -> int:
     """Largest resident size of this process since `forget_peak`, in bytes."""
+    return _status("VmHWM:")
+
+
+def held_bytes() -> int:
+    """Resident size of this process now, in bytes; where the system does not say, its peak."""
+    return _status("VmRSS:")
+
+
+def _status(name: str) -> int:
     if _STATUS.exists():
         for line in _STATUS.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

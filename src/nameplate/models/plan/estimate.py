@@ -201,6 +201,7 @@ def _memory(ready: Prepared, section: TrainSection, largest: Rehearsal, hardware
         activations=activations,
         passing=highest - gradients - activations,
         capacity=hardware.memory_bytes,
+        process=hardware.process_bytes,
     )
 
 

@@ -37,6 +37,8 @@ class Hardware:
     """Measured FLOP a second by part and direction; empty: the rate times the utilisation."""
     optimizer_bytes_per_second: float | None = None
     """Measured: what AdamW moves; none: as its memory."""
+    process_bytes: int = 0
+    """What a process holds of this memory before the first tensor: Python and libraries on a CPU."""
 
     def rate(self, dtype: str) -> float:
         """FLOP a second of matrix products in a number format."""

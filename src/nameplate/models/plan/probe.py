@@ -27,6 +27,7 @@ from nameplate.models.precision import best_device, compute_dtype
 from nameplate.models.processing import IGNORED
 from nameplate.models.step import compiling
 from nameplate.models.step.crossentropy import place_losses
+from nameplate.store.memory import held_bytes
 
 SECONDS = 0.25
 """For each of about eight measurements."""
@@ -38,6 +39,7 @@ _SIDE, _ELEMENTS = 1024, 4_000_000
 def measure_here() -> Hardware:
     """Rates of this machine that do not depend on the model."""
     device = best_device()
+    held = held_bytes() if device.type == "cpu" else 0
     source = torch.ones(16_000_000, device=device)
     copied = torch.ones_like(source)
     weights = nn.Parameter(torch.ones(_ELEMENTS, device=device))
@@ -54,6 +56,7 @@ def measure_here() -> Hardware:
         source="measured",
         # AdamW goes over its tensors seven times: see estimate.ADAMW_PASSES.
         optimizer_bytes_per_second=7 * weights.nbytes / _seconds([adamw.step], device)[0],
+        process_bytes=held,
     )
 
 

@@ -46,11 +46,14 @@ class MemoryPlan:
     passing: int
     """What else is there at the highest moment, beside gradients that are there anyway."""
     capacity: int
+    process: int = 0
+    """What the process holds beside its tensors."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.optimizer + self.average + self.gradients + self.activations + self.passing
+        tensors = self.weights + self.optimizer + self.average + self.gradients + self.activations + self.passing
+        return self.process + tensors
 
     @property
     def usable(self) -> int:

@@ -29,12 +29,15 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def table_lines(plans: list[Plan]) -> list[tuple[str, ...]]:
-    """One row a plan. held: weights and optimizer; passing: gradients and activations; prefix: what is kept on disk."""
+    """One row a plan.
+
+    held: weights, optimizer and the process itself; passing: gradients and activations; prefix: what is kept on disk.
+    """
     return [
         (
             plan.policy,
             f"{sum(row.trainable for row in plan.parts) / 1e6:,.1f}",
-            gigabytes(plan.memory.weights + plan.memory.optimizer + plan.memory.average),
+            gigabytes(plan.memory.process + plan.memory.weights + plan.memory.optimizer + plan.memory.average),
             gigabytes(plan.memory.gradients + plan.memory.activations + plan.memory.passing),
             gigabytes(plan.memory.total) + ("" if plan.memory.fits else " !"),
             f"{plan.flops / 1e15:,.1f}",
@@ -77,6 +80,7 @@ def _examples(plan: Plan) -> Iterator[str]:
 def _memory(memory: MemoryPlan) -> Iterator[str]:
     yield "Memory at the highest moment:"
     for what, size in (
+        ("Python and libraries, as this process holds them", memory.process),
         ("weights", memory.weights),
         ("optimizer", memory.optimizer),
         ("moving average", memory.average),
