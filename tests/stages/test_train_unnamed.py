@@ -215,7 +215,7 @@ def test_shares_that_are_none_are_refused() -> None:
         with pytest.raises(ValidationError, match="share"):
             UnnamedSection(images="plain", share=share)
     with pytest.raises(ValidationError, match="answer"):
-        UnnamedSection(images="plain", answer="")
+        UnnamedSection(images="plain", answer=" ")
     section = UnnamedSection(images="plain", share=0.05)
     assert [section.count(rows) for rows in (1, 95, 950, 100_000)] == [1, 5, 50, 5263]
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from nameplate.recipe.base import Section
 from nameplate.recipe.policies import UNSTATED, ComponentPolicy, LanguagePolicy, PresetName, with_preset
@@ -67,7 +74,7 @@ class UnnamedSection(Section):
     """The folder, with all folders in it."""
     share: float = Field(0.05, gt=0, le=0.5)
     """Share of an epoch's examples; the images come in turn."""
-    answer: str = Field("There is no brand to be seen.", min_length=1)
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "There is no brand to be seen."
     """What is learned when the name is asked for."""
 
     def count(self, num_rows: int) -> int:
