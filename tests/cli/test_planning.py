@@ -141,6 +141,10 @@ def test_here_is_measured_and_shown(recipe: Path) -> None:
     assert "Time, by the speed that one layer of each part reaches here (measured):" in done.output
     assert "GB  Python and libraries, as this process holds them" in done.output
     assert "it fits" in done.output
+    done = CliRunner().invoke(app, ["plan", str(recipe), "--json"])
+    memory = json.loads(done.stdout)["memory"]
+    tensors = [memory[part] for part in ("weights", "optimizer", "average", "gradients", "activations", "passing")]
+    assert memory["process"] > 100_000_000 and memory["total"] == memory["process"] + sum(tensors)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,8 @@ def test_each_row_of_a_bad_table_ends_as_the_truth_says(shops: dict[str, Shop], 
         judged = [url for url in wanted[run] if not url.startswith((places["rude"], places["slow"]))]
         assert {url: counted[url] for url in judged if counted[url] != wanted[run][url]} == {}
         _check_tries(tables, rows)
+        slow = [url for url in wanted[run] if url.startswith(places["slow"])]
+        assert slow and all(1 <= counted[url] <= wanted[run][url] for url in slow)
         assert all(counted[url] <= 2 * MAX_ATTEMPTS for url in wanted[run])
         assert not {url: counted[url] for url in wanted[run] if counted[url] and not wanted[run][url]}
     assert all(shops[name].most_under_way <= PER_HOST for name in ("shop", "strict", "busy"))

@@ -147,13 +147,16 @@ def test_rows_moved_after_a_second_look_are_counted_once_even_when_repeated(tmp_
 def test_the_peak_of_memory_is_that_of_the_work_since_it_was_forgotten() -> None:
     """In a process of its own: what else these tests have done with memory must not matter."""
     script = (
-        "from nameplate.store.memory import forget_peak, peak_bytes\n"
+        "from nameplate.store.memory import forget_peak, held_bytes, peak_bytes\n"
+        "before = held_bytes()\n"
         "ballast = bytearray(200_000_000)\n"
         "for start in range(0, len(ballast), 4096): ballast[start] = 1\n"
         "high = peak_bytes()\n"
+        "assert held_bytes() > before + 150_000_000, (before, held_bytes())\n"
         "del ballast\n"
         "forget_peak()\n"
         "assert peak_bytes() < high - 100_000_000, (high, peak_bytes())\n"
+        "assert held_bytes() < high - 100_000_000, (high, held_bytes())\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -72,7 +72,7 @@ def measure_parts(hardware: Hardware, model: nn.Module, applied: AppliedPolicies
     speeds: dict[tuple[str, Direction], float] = {}
     budget = _budget(hardware)
     for name, call in typical.calls.items():
-        component = applied.components[name]  # type: ignore[index]  # calls are by component
+        component = applied.components[name]
         place = len(component.layers) - 1
         flops = _flops(typical, name, place)
         with _with_values(component.layers[place]) as layer:

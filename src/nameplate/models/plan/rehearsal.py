@@ -17,6 +17,7 @@ from nameplate.models.plan.ledger import Amount, Ledger, Owner, Work
 from nameplate.models.plan.shapes import shaped, shapes_only
 from nameplate.models.policy import AppliedPolicies
 from nameplate.models.step.crossentropy import divided_as_on
+from nameplate.records import ComponentName
 
 HEAD = "head"
 
@@ -45,7 +46,7 @@ class Rehearsal(NamedTuple):
     """Bytes at the end of the forward pass: what the backward pass needs, and the batch."""
     peak: int
     """The most bytes at once in both passes, gradients included, weights and optimizer not."""
-    calls: dict[str, Call]
+    calls: dict[ComponentName, Call]
     """How the last layer of each component was called."""
 
 
@@ -84,7 +85,7 @@ def watch(
     learning = list(applied.trainable().values())
     model.train()
     ledger = Ledger(owners_of(applied))
-    calls: dict[str, Call] = {}
+    calls: dict[ComponentName, Call] = {}
     with _noting_calls(applied, calls), _accumulating(learning) if accumulates else nullcontext(), ledger:
         batch = {name: tensor.clone() for name, tensor in batch.items()}
         with computing_in(dtype, model.device.type):
@@ -134,12 +135,14 @@ def _accumulating(learning: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 @contextmanager
-def _noting_calls(applied: AppliedPolicies, calls: dict[str, Call]) -> Iterator[None]:
+def _noting_calls(applied: AppliedPolicies, calls: dict[ComponentName, Call]) -> Iterator[None]:
     hooks = []
     for name, component in applied.components.items():
         if component.layers and not isinstance(component.layers[-1], nn.ModuleList):
 
-            def hook(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], name: str = name) -> None:
+            def hook(
+                _: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], name: ComponentName = name
+            ) -> None:
                 calls.setdefault(name, Call(tree_map(_shape, arguments), tree_map(_shape, named)))
 
             hooks.append(component.layers[-1].register_forward_pre_hook(hook, with_kwargs=True))
